@@ -1,0 +1,88 @@
+"""Every input row, in its order, with the signals of some stages beside it. Nothing is dropped and no run directory is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.config import build_stages
+from pipeline.io.input import Input
+from pipeline.io.read import Chunk, read_shard
+from pipeline.io.shards import list_shards
+from pipeline.sieve import signal_types
+from stages.contract import Stage, run_stage
+from stages.errors import InputError
+from stages.text.batch import TextBatch
+
+BATCH_BYTES = 32 << 20
+ERROR_COLUMN = "input.error"
+
+StageSpec = str | Mapping[str, Any]
+
+
+def annotate(source: pa.Table | str | Path, stages: Sequence[StageSpec], **input_fields: Any) -> pa.Table:
+    """The input with a `stage.signal` column for everything the stages measure.
+
+    Args:
+        source: a table with a `text` column, or what `input.path` of a config takes.
+        stages: as in a config: `["language", {"gopher": {"stop_words": …}}]`. A Map hands its text on to the stages
+            after it; the `text` column stays as it came.
+        input_fields: for a path: further fields of the config's `input:`, such as `text="content"`.
+
+    Returns:
+        The input's rows in the input's order. A null text has null signals. A record of a file that cannot be read is a
+        row of nulls whose `input.error` says why.
+
+    Raises:
+        ConfigError: unknown stage or field. InputError: no such input, or no text column.
+    """
+    placed = build_stages(stages)
+    if isinstance(source, pa.Table):
+        return annotate_table(source, placed, text=input_fields.get("text", "text"))
+    return pa.concat_tables(annotate_path(Input(path=str(source), **input_fields), placed))
+
+
+def annotate_path(source: Input, stages: Sequence[Stage]) -> Iterator[pa.Table]:
+    """Annotated tables of all of an input's documents, one after the other; all have the same schema."""
+    manifest = list_shards(source)
+    for stage in stages:
+        stage.setup()
+    for shard in manifest.shards:
+        for chunk in read_shard(shard, manifest, source, BATCH_BYTES):
+            yield annotate_table(_with_errors(chunk), stages)
+
+
+def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text") -> pa.Table:
+    """The table with the signals appended; see `annotate`."""
+    if text not in table.column_names:
+        raise InputError(f"the table has no column '{text}'; it has: {', '.join(table.column_names)}. Name it: text=…")
+    column = table[text].combine_chunks() if table[text].num_chunks else pa.array([], table[text].type)
+    readable = column.is_valid()
+    texts = column.filter(readable).cast(pa.large_string())
+    carried = table.filter(readable)
+    names = {"text": texts, "id": carried["id"] if "id" in table.column_names else pa.nulls(len(texts), pa.string())}
+    rest = {name: carried[name] for name in table.column_names if name not in (text, "text", "id")}
+    batch = TextBatch(pa.table({**names, **rest}))
+    for stage in stages:
+        batch, _ = run_stage(stage, batch)
+    rank = pa.compute.subtract(pa.compute.cumulative_sum(readable.cast(pa.int64())), 1)
+    places = pa.compute.if_else(readable, rank, pa.scalar(None, pa.int64()))
+    for name in signal_types(stages):
+        values = batch.signals[name].take(places)
+        table = table.drop_columns([name]) if name in table.column_names else table
+        table = table.append_column(name, values)
+    return table
+
+
+def _with_errors(chunk: Chunk) -> pa.Table:
+    """The chunk's documents and, in their places, a row of nulls for every record that could not be read."""
+    table = chunk.table.append_column(ERROR_COLUMN, pa.nulls(chunk.table.num_rows, pa.string()))
+    if not chunk.rejected:
+        return table
+    rows = [{"id": record.id, ERROR_COLUMN: f"{record.reason}: {record.message}"} for record in chunk.rejected]
+    errors = pa.Table.from_pylist(rows, table.schema)
+    order = pa.concat_arrays([pa.array(chunk.rows, pa.int64()), pa.array([r.row for r in chunk.rejected], pa.int64())])
+    return pa.concat_tables([table, errors]).take(pa.compute.sort_indices(order))

@@ -1,0 +1,207 @@
+"""All cores of this machine: datatrove's local executor with workers that may die.
+
+datatrove's own pool waits for ever when a worker is killed (out of memory, `kill -9`). Here every worker is a process of its
+own behind two pipes. One that dies takes nothing with it: its task is given to a new worker, up to `MAX_DEATHS` times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+from collections import Counter, deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from datatrove.executor.local import LocalPipelineExecutor
+
+from pipeline.executors.step import RecordedExecutor, TaskStep
+from pipeline.plan import Phase
+from pipeline.runs import Run
+from pipeline.stats import Stats
+from pipeline.task import Report
+from stages import errors
+from stages.errors import RunError
+
+MAX_DEATHS = 5
+ONE_THREAD = {
+    name: "1"
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")
+}
+
+
+class Listener(Protocol):
+    """Hears what the workers of a phase do."""
+
+    def ready(self, seconds: float) -> None:
+        """A worker has loaded everything, in so many seconds (the first one may have compiled the kernels)."""
+
+    def update(self, rank: int, stats: Stats) -> None:
+        """Stats of a task so far."""
+
+    def finish(self, rank: int, stats: Stats) -> None:
+        """Stats of a task that is done."""
+
+    def forget(self, rank: int) -> None:
+        """The worker of a task died; the task begins afresh."""
+
+    def poll(self) -> None:
+        """Called a few times a second. May raise to stop the run."""
+
+
+@dataclass
+class _Worker:
+    number: int
+    process: subprocess.Popen[bytes]
+    buffer: bytes = b""
+    ready: bool = False
+    rank: int | None = None
+
+    @property
+    def events(self) -> IO[bytes]:
+        assert self.process.stdout
+        return self.process.stdout
+
+    def give(self, rank: int) -> None:
+        assert self.process.stdin
+        self.rank = rank
+        self.process.stdin.write(f"{rank}\n".encode())
+        self.process.stdin.flush()
+
+
+class LocalExecutor(RecordedExecutor, LocalPipelineExecutor):
+    """Runs the missing tasks of a phase in `workers` processes.
+
+    Args:
+        report: where the stats of a task go while it runs; for the workers' own use.
+    """
+
+    def __init__(self, run: Run, phase: Phase, workers: int, report: Report = lambda stats: None) -> None:
+        self.tamis_run, self.phase = run, phase
+        self.step = TaskStep(run, phase, report)
+        self.logs = f"{run.path}/{phase.directory}"
+        super().__init__([self.step], run.num_tasks(phase) or 0, workers, self.logs)
+
+    def run_missing(self, listener: Listener) -> None:
+        """Do what is missing. Raises the error of the first task that fails, or RunError when one kills its workers."""
+        missing = self.get_incomplete_ranks()
+        if missing:
+            self.save_executor_as_json()
+            _Pool(self, deque(missing), listener).run(min(self.workers, len(missing)))
+
+    def get_incomplete_ranks(self, ranks: Any = None, skip_completed: bool | None = None) -> list[int]:
+        return [rank for rank in (range(self.tasks) if ranks is None else ranks) if not self.is_rank_completed(rank)]
+
+
+class _Pool:
+    """The workers of one phase, and the tasks that wait for one."""
+
+    def __init__(self, executor: LocalExecutor, waiting: deque[int], listener: Listener) -> None:
+        self.executor = executor
+        self.listener = listener
+        self.waiting = waiting
+        self.left = len(waiting)
+        self.deaths: Counter[int] = Counter()
+        self.early_deaths = 0
+        self.selector = selectors.DefaultSelector()
+        self.workers: dict[int, _Worker] = {}
+        logs = executor.logs if "://" not in executor.logs else os.devnull
+        self.log_folder = Path(logs) / "logs" if logs != os.devnull else None
+
+    def run(self, num_workers: int) -> None:
+        self._start(0)  # the first one compiles, if need be; the others find the kernels in the cache
+        try:
+            while self.left:
+                if any(worker.ready for worker in self.workers.values()):
+                    for number in range(min(num_workers, self.left)):
+                        if number not in self.workers:
+                            self._start(number)
+                for key, _ in self.selector.select(timeout=0.25):
+                    self._hear(key.data)
+                self.listener.poll()
+        finally:
+            for worker in self.workers.values():
+                worker.process.kill()
+                worker.process.wait()
+            self.selector.close()
+
+    def _start(self, number: int) -> None:
+        command = [sys.executable, "-m", "pipeline.executors.worker"]
+        command += [self.executor.tamis_run.path, self.executor.phase.name, str(number)]
+        with self._log(number) as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the parent, which then stops the workers
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+        worker = _Worker(number, process)
+        self.workers[number] = worker
+        os.set_blocking(worker.events.fileno(), False)
+        self.selector.register(worker.events, selectors.EVENT_READ, worker)
+
+    def _log(self, number: int) -> IO[bytes]:
+        if self.log_folder is None:
+            return open(os.devnull, "ab")
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        return open(self.log_folder / f"worker_{number}.log", "ab")
+
+    def _hear(self, worker: _Worker) -> None:
+        heard = worker.events.read()
+        if heard == b"":
+            self._bury(worker)
+            return
+        *lines, worker.buffer = (worker.buffer + (heard or b"")).split(b"\n")
+        for line in lines:
+            self._on_event(worker, json.loads(line))
+
+    def _on_event(self, worker: _Worker, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "ready":
+                worker.ready = True
+                self.listener.ready(event["seconds"])
+                self._next(worker)
+            case "progress":
+                self.listener.update(event["rank"], event["stats"])
+            case "done":
+                self.left -= 1
+                worker.rank = None
+                self.listener.finish(event["rank"], event["stats"])
+                self._next(worker)
+            case "failed":
+                kind = getattr(errors, event["kind"], RunError)
+                place = f"task {event['rank']} of {self.executor.phase.name} failed"
+                log = f"{self.executor.logs}/logs/task_{event['rank']:05d}.log"
+                detail = event["message"] if kind is not RunError else f"{event['kind']}: {event['message']}"
+                raise kind(f"{place}: {detail} (log: {log})")
+
+    def _next(self, worker: _Worker) -> None:
+        if self.waiting:
+            worker.give(self.waiting.popleft())
+
+    def _bury(self, worker: _Worker) -> None:
+        """A worker died: its task goes back to the head of the queue, and another one takes its place."""
+        self.selector.unregister(worker.events)
+        code = worker.process.wait()
+        del self.workers[worker.number]
+        log = f"{self.log_folder}/worker_{worker.number}.log"
+        if worker.rank is None:
+            self.early_deaths += not worker.ready
+            if self.early_deaths > MAX_DEATHS:
+                raise RunError(f"workers die before their first task (exit code {code}); see {log}")
+        else:
+            self.listener.forget(worker.rank)
+            self.deaths[worker.rank] += 1
+            if self.deaths[worker.rank] > MAX_DEATHS:
+                raise RunError(
+                    f"task {worker.rank} of {self.executor.phase.name} killed its worker {MAX_DEATHS + 1} times "
+                    f"(exit code {code}; -9 is most often too little memory: try fewer --workers); see {log}"
+                )
+            self.waiting.appendleft(worker.rank)
+        if not self.workers:
+            self._start(worker.number)

@@ -1,0 +1,88 @@
+"""A worker of the local executor: `python -m pipeline.executors.worker RUN PHASE NUMBER`.
+
+Reads ranks from standard input, one a line, does those tasks and writes events to standard output as JSON lines: `ready`,
+`progress`, `done`, `failed`. It dies with its parent (end of input), at once and safely, since a task commits atomically.
+One thread each for Numba, Arrow and BLAS: a machine is filled with workers, not with threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from pipeline.executors.local import LocalExecutor
+
+REPORT_EVERY_S = 0.5
+
+
+def main() -> None:
+    path, phase_name, number = sys.argv[1:4]
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print goes to the worker's log
+    ranks: queue.SimpleQueue[int] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(ranks,), daemon=True).start()
+    started = time.perf_counter()
+    reporter = _Reporter(events)
+    executor = _prepare(path, phase_name, reporter)
+    _send(events, event="ready", seconds=time.perf_counter() - started)
+    while True:
+        rank = ranks.get()
+        reporter.rank = rank
+        try:
+            executor._run_for_rank(rank, local_rank=int(number) + 1)  # 0 would log to the console
+        except Exception as error:
+            _send(events, event="failed", rank=rank, kind=type(error).__name__, message=str(error))
+        else:
+            _send(events, event="done", rank=rank, stats=executor.step.stats_of_task)
+
+
+def _listen(ranks: queue.SimpleQueue[int]) -> None:
+    for line in sys.stdin:
+        ranks.put(int(line))
+    os._exit(0)
+
+
+def _prepare(path: str, phase_name: str, reporter: _Reporter) -> LocalExecutor:
+    import pyarrow as pa
+
+    from pipeline.executors.local import LocalExecutor
+    from pipeline.runs import open_run
+    from stages.text import compile_kernels
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(2)
+    compile_kernels()
+    run = open_run(path)
+    for stage in run.config.stages:
+        stage.setup()
+    phase = next(phase for phase in run.plan.phases if phase.name == phase_name)
+    return LocalExecutor(run, phase, workers=1, report=reporter)
+
+
+class _Reporter:
+    """Sends a task's stats to the parent, not more often than it wants to know."""
+
+    def __init__(self, events: TextIO) -> None:
+        self.rank = -1
+        self._events = events
+        self._next = 0.0
+
+    def __call__(self, stats: dict[str, Any]) -> None:
+        if time.monotonic() >= self._next:
+            _send(self._events, event="progress", rank=self.rank, stats=stats)
+            self._next = time.monotonic() + REPORT_EVERY_S
+
+
+def _send(events: TextIO, **event: Any) -> None:
+    events.write(json.dumps(event) + "\n")
+    events.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Start a run, or go on with it: fix the manifest, make the plan, have every missing task done.
+
+The same call starts, resumes and repeats. A run directory remembers its input; a second launch does what is missing, and
+does again what a changed config touches.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pipeline.config import Config, dump_config, load_config
+from pipeline.io.shards import Manifest, list_shards
+from pipeline.io.write import exists, filesystem_of, read_json, write_json
+from pipeline.plan import Phase, make_plan
+from pipeline.progress import Progress
+from pipeline.records import read_record
+from pipeline.runs import Run
+from pipeline.task import KINDS, group_outputs
+from stages.errors import ConfigError, InputError
+
+Show = Callable[[Progress], None]
+
+
+def run(
+    config: str | os.PathLike[str] | Mapping[str, Any] | Config,
+    *,
+    input: str | None = None,
+    output: str | None = None,
+    set: Sequence[str] = (),
+    workers: int | None = None,
+    show: Show = lambda progress: None,
+) -> Run:
+    """Run a config to its end, from wherever its run directory stands.
+
+    Args:
+        config: a YAML file, the name of a preset, or the same as a dictionary.
+        input, output: replace `input.path` and `output`.
+        set: `["stages.gopher.word_count.min=100"]`, as on the command line.
+        workers: replaces `execution.workers`.
+        show: called a few times a second with the progress.
+
+    Raises:
+        ConfigError: the request was wrong.
+        InputError: the input is missing, has changed since the first launch, or has too many bad records.
+        StageError, RunError: a stage or a task failed; launching again goes on from there.
+    """
+    resolved = load_config(config, overrides=set, input=input, output=output)
+    num_workers = workers or _num_workers(resolved)
+    launched = _prepare(resolved)
+    progress = Progress(
+        launched.path, [stage.name for stage in resolved.stages], resolved.execution.max_errors, num_workers, show
+    )
+    try:
+        for phase in launched.plan.phases:
+            _before(launched, phase)
+            _execute(launched, phase, num_workers, progress)
+    except BaseException as error:
+        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        progress.write(state)
+        _describe(launched, state=state, error=str(error))
+        raise
+    progress.write("done")
+    _describe(launched, state="done", finished=_now(), seconds=round(progress.seconds, 3))
+    show(progress)
+    return Run(launched.path)
+
+
+def _num_workers(config: Config) -> int:
+    wanted = config.execution.workers
+    if wanted != "auto":
+        return wanted
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _prepare(config: Config) -> Run:
+    """Make or reopen the run directory; afterwards its `run.json` says what is to be done."""
+    path = config.output.rstrip("/")
+    manifest = list_shards(config.input)
+    if exists(f"{path}/run.json"):
+        _check_input(read_json(f"{path}/run.json"), manifest, path)
+    elif _is_occupied(path):
+        raise ConfigError(f"{path} has files in it and is no run directory; choose another --output, or empty it")
+    plan = make_plan(config, manifest)
+    write_json(
+        f"{path}/run.json",
+        {
+            "state": "running",
+            "started": _now(),
+            "config": dump_config(config),
+            "fingerprints": {phase.name: phase.fingerprint for phase in plan.phases},
+            "versions": _versions(),
+            "manifest": manifest.to_json(),
+        },
+    )
+    return Run(path)
+
+
+def _check_input(before: dict[str, Any], manifest: Manifest, path: str) -> None:
+    """The input of a run is fixed by its first launch; raises InputError naming the first file that differs."""
+    then = {(shard.path, shard.start): shard for shard in Manifest.from_json(before["manifest"]).shards}
+    now = {(shard.path, shard.start): shard for shard in manifest.shards}
+    for key in sorted(then.keys() | now.keys()):
+        if then.get(key) != now.get(key):
+            what = "is new" if key not in then else "is gone" if key not in now else "has changed"
+            raise InputError(
+                f"{key[0]} {what} since the first launch of {path}. A run keeps to its input: "
+                "restore it, or give the run another --output"
+            )
+
+
+def _is_occupied(path: str) -> bool:
+    fs, name = filesystem_of(path)
+    if fs.exists(name) and not fs.isdir(name):
+        raise ConfigError(f"{path} is a file; the output of a run is a directory")
+    return bool(fs.exists(name) and fs.ls(name, detail=False))
+
+
+def _before(launched: Run, phase: Phase) -> None:
+    """The write phase's tasks are decided here, and what another config left in the run's folders goes away."""
+    if phase != launched.plan.write:
+        return
+    groups = f"{launched.path}/{phase.directory}/groups.json"
+    if not exists(groups):
+        fs, root = filesystem_of(launched.path)
+        for kind in KINDS:
+            if fs.exists(f"{root}/{kind}"):
+                fs.rm(f"{root}/{kind}", recursive=True)
+        write_json(groups, group_outputs(launched.records(launched.plan.sieve), launched.config.execution.output_bytes))
+
+
+def _execute(launched: Run, phase: Phase, num_workers: int, progress: Progress) -> None:
+    from pipeline.executors.local import LocalExecutor
+
+    num_tasks = launched.num_tasks(phase)
+    assert num_tasks is not None
+    records = (read_record(launched.path, phase, rank) for rank in range(num_tasks))
+    progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in records if record is not None})
+    LocalExecutor(launched, phase, num_workers).run_missing(progress)
+    progress.poll()
+
+
+def _describe(launched: Run, **changes: Any) -> None:
+    write_json(f"{launched.path}/run.json", {**read_json(f"{launched.path}/run.json"), **changes})
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("tamis", "datatrove", "numba", "numpy", "pyarrow", "fasttext", "fastwarc", "resiliparse"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

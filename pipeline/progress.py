@@ -1,0 +1,118 @@
+"""Where a run stands, while it runs: the one account that `stats.json`, the terminal and the limits are fed from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import stats as counting
+from pipeline.io.write import write_json
+from pipeline.stats import Stats
+from stages.errors import InputError
+
+WRITE_EVERY_S = 10.0
+
+
+@dataclass
+class Progress:
+    """Hears the executor (see `pipeline.executors.local.Listener`), keeps the sums, rewrites `stats.json` every 10 s.
+
+    Args:
+        path: the run directory.
+        stage_names: the plan's stages, in order.
+        max_errors: records that may be unreadable before the run is stopped.
+        show: called a few times a second with this object; for a display.
+    """
+
+    path: str
+    stage_names: list[str]
+    max_errors: int
+    num_workers: int
+    show: Callable[[Progress], None] = lambda progress: None
+    phase: str = ""
+    num_tasks: int = 0
+    num_done: int = 0
+    compile_seconds: float = 0.0
+    ready_workers: int = 0
+    num_deaths: int = 0
+    state: str = "running"
+    _finished: Stats = field(default_factory=dict)
+    _live: dict[int, Stats] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+    _phase_started: float = field(default_factory=time.monotonic)
+    _written: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._finished = counting.empty(self.stage_names)
+
+    def begin(self, phase: str, num_tasks: int, done: dict[int, Stats]) -> None:
+        """A phase starts; `done` holds the stats of its tasks that earlier launches finished."""
+        self.phase, self.num_tasks, self.num_done = phase, num_tasks, len(done)
+        self._phase_started = time.monotonic()
+        self._finished = counting.merge([self._finished, *done.values()])
+        self.write()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of this launch."""
+        return time.monotonic() - self._started
+
+    @property
+    def phase_seconds(self) -> float:
+        return time.monotonic() - self._phase_started
+
+    @property
+    def num_live(self) -> int:
+        return len(self._live)
+
+    def stats(self) -> Stats:
+        """Finished tasks and what the running ones have told so far."""
+        return counting.merge([self._finished, *self._live.values()])
+
+    def ready(self, seconds: float) -> None:
+        self.ready_workers += 1
+        self.compile_seconds = max(self.compile_seconds, seconds)
+
+    def update(self, rank: int, stats: Stats) -> None:
+        self._live[rank] = stats
+
+    def finish(self, rank: int, stats: Stats) -> None:
+        self._live.pop(rank, None)
+        self._finished = counting.merge([self._finished, stats])
+        self.num_done += 1
+
+    def forget(self, rank: int) -> None:
+        self._live.pop(rank, None)
+        self.num_deaths += 1
+
+    def poll(self) -> None:
+        """Show, write when it is time, and stop a run whose input has too many bad records."""
+        rejected = counting.num_rejected(self.stats())
+        if rejected > self.max_errors:
+            raise InputError(
+                f"{rejected} records could not be read, more than max_errors = {self.max_errors}; finished tasks list theirs "
+                f"under {self.path}/phases. If that many are expected: --set execution.max_errors=N"
+            )
+        if time.monotonic() - self._written >= WRITE_EVERY_S:
+            self.write()
+        self.show(self)
+
+    def write(self, state: str | None = None) -> None:
+        """Rewrite `stats.json`, atomically."""
+        self.state = state or self.state
+        self._written = time.monotonic()
+        write_json(f"{self.path}/stats.json", self.snapshot())
+
+    def snapshot(self) -> dict[str, Any]:
+        """`stats.json`: the merged stats and where the run stands."""
+        return {
+            "state": self.state,
+            "phase": self.phase,
+            "tasks": {"done": self.num_done, "total": self.num_tasks, "running": self.num_live},
+            "workers": self.num_workers,
+            "wall_seconds": round(self.seconds, 3),
+            "start_up_seconds": round(self.compile_seconds, 3),
+            **self.stats(),
+        }

@@ -1,0 +1,121 @@
+"""A run and its directory: what was asked, where it stands, what came out.
+
+    run = pipeline.open_run("runs/crawl")
+    run.documents.to_table(columns=["id", "language.label"])
+    run.signals.count_rows()
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pipeline.config import Config, load_config
+from pipeline.io.shards import Manifest
+from pipeline.io.write import exists, read_json
+from pipeline.plan import Phase, Plan, make_plan
+from pipeline.records import Record, read_record, read_records
+from pipeline.stats import Stats
+from stages.errors import RunError
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
+
+
+class Run:
+    """One execution of a plan, in one directory (a path or an fsspec URL). Reading a run never changes it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path.rstrip("/")
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """`run.json`: resolved config, manifest, plan, versions, times and state."""
+        path = f"{self.path}/run.json"
+        if not exists(path):
+            raise RunError(f"{self.path} is not a run directory: it has no run.json. A run is made by: tamis run CONFIG")
+        content: dict[str, Any] = read_json(path)
+        return content
+
+    @cached_property
+    def config(self) -> Config:
+        return load_config(self.description["config"])
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest.from_json(self.description["manifest"])
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of the launch; raises RunError when this version of Tamis or of a model would plan otherwise."""
+        plan = make_plan(self.config, self.manifest)
+        recorded = self.description["fingerprints"]
+        if recorded != {phase.name: phase.fingerprint for phase in plan.phases}:
+            raise RunError(
+                f"{self.path} was planned by other code or with other models than are installed now; "
+                "start it again with `tamis run`, which does again what changed"
+            )
+        return plan
+
+    @property
+    def state(self) -> str:
+        """`running`, `done`, `failed` or `stopped`, as the launcher last wrote it."""
+        return str(self.description["state"])
+
+    @property
+    def stats(self) -> Stats:
+        """`stats.json`, rewritten every few seconds while the run goes on."""
+        content: Stats = read_json(f"{self.path}/stats.json")
+        return content
+
+    def write_groups(self) -> list[list[int]]:
+        """Sieve tasks whose output each write task gathers; decided when the sieve phase is done."""
+        groups: list[list[int]] = read_json(f"{self.path}/{self.plan.write.directory}/groups.json")
+        return groups
+
+    def num_tasks(self, phase: Phase) -> int | None:
+        """Tasks of a phase; None while that is not decided."""
+        if phase.num_tasks is not None:
+            return phase.num_tasks
+        decided = exists(f"{self.path}/{phase.directory}/groups.json")
+        return len(self.write_groups()) if decided else None
+
+    def records(self, phase: Phase) -> list[Record]:
+        """Records of the phase's finished tasks, by rank."""
+        found = [read_record(self.path, phase, rank) for rank in range(self.num_tasks(phase) or 0)]
+        return [record for record in found if record is not None]
+
+    @property
+    def documents(self) -> ds.Dataset:
+        """What was kept: id, text, incoming columns, signals."""
+        return self._dataset("documents")
+
+    @property
+    def signals(self) -> ds.Dataset:
+        """Every document that was read: id, address, signals, `dropped_by` (null = kept)."""
+        return self._dataset("signals")
+
+    @property
+    def rejected(self) -> ds.Dataset:
+        """Dropped documents with their text and rule (a sample, or all), and every record that could not be read."""
+        return self._dataset("rejected")
+
+    def _dataset(self, kind: str) -> ds.Dataset:
+        import pyarrow.dataset as ds
+
+        from pipeline.io.write import filesystem_of
+
+        phase = self.plan.write
+        num_tasks = self.num_tasks(phase)
+        if num_tasks is None:
+            raise RunError(f"{self.path} is not finished; `tamis run` goes on where it stopped")
+        records = read_records(self.path, phase, range(num_tasks))
+        fs, root = filesystem_of(self.path)
+        return ds.dataset([f"{root}/{record.file(kind).path}" for record in records], filesystem=fs, format="parquet")
+
+
+def open_run(path: str) -> Run:
+    """The run in a directory. Raises RunError when there is none."""
+    run = Run(str(path))
+    assert run.description
+    return run

@@ -1,0 +1,138 @@
+"""One batch through the stages of a phase: who is dropped, by which rule, and every signal measured on the way.
+
+A document that a stage drops is not measured by later ones; its later signals are null. It is dropped by the first rule,
+in the order of the stage's fields, that its signals violate. What came after a drop never changes it, so each dropped
+document has exactly one reason, and its own signals explain it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.stats import Stats
+from stages.contract import Stage, decide, run_stage
+from stages.errors import StageError, TamisError
+from stages.text.batch import TextBatch
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Documents that one stage dropped: their rows in the batch, their rules, their text as the stage received it."""
+
+    rows: npt.NDArray[np.int64]
+    rules: list[str]
+    batch: TextBatch
+
+
+@dataclass(frozen=True)
+class Sieved:
+    """What became of a batch of `n` documents.
+
+    `signals` has one array of `n` values for each signal, null where the document was dropped before; `dropped_by` is null
+    for kept documents; `kept` holds the survivors with their text as the last stage left it, `rows` their places.
+    """
+
+    kept: TextBatch
+    rows: npt.NDArray[np.int64]
+    signals: dict[str, pa.Array]
+    dropped_by: pa.Array
+    dropped: list[Dropped]
+
+
+def signal_types(stages: Sequence[Stage]) -> dict[str, pa.DataType]:
+    """Column name and type of every signal that the stages record, in their order."""
+    return {f"{stage.name}.{name}": signal.type for stage in stages for name, signal in stage.signals().items()}
+
+
+def sieve(batch: TextBatch, stages: Sequence[Stage], stats: Stats) -> Sieved:
+    """Run the stages over a batch and add what happened to `stats["stages"]`.
+
+    Raises StageError, naming the stage, when one fails.
+    """
+    num_rows = batch.num_rows
+    rows = np.arange(num_rows, dtype=np.int64)
+    reasons = np.full(num_rows, None, dtype=object)
+    signals: dict[str, pa.Array] = {}
+    dropped: list[Dropped] = []
+    for stage in stages:
+        started = time.perf_counter()
+        after, columns = _guarded(stage, batch)
+        mask, rules = _verdict(stage, columns, after)
+        for name, column in columns.items():
+            signals[f"{stage.name}.{name}"] = _spread(column, rows, num_rows)
+        counts = stats["stages"][stage.name]
+        _count(counts, stage, batch, after, mask, rules, columns)
+        if mask.any():
+            lost = np.flatnonzero(mask)
+            dropped.append(Dropped(rows[lost], rules, batch.take(lost)))
+            reasons[rows[lost]] = rules
+            kept = np.flatnonzero(~mask)
+            rows, after = rows[kept], after.take(kept)
+        batch = after
+        counts["seconds"] += time.perf_counter() - started
+    return Sieved(batch, rows, signals, pa.array(reasons, pa.string()), dropped)
+
+
+def _guarded(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Array]]:
+    try:
+        return run_stage(stage, batch)
+    except TamisError:
+        raise
+    except Exception as error:
+        first, last = batch.table["id"][0], batch.table["id"][-1]
+        raise StageError(
+            f"stage {stage.name} failed on the documents from id {first} to {last}: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _verdict(
+    stage: Stage, columns: dict[str, pa.Array], batch: TextBatch
+) -> tuple[npt.NDArray[np.bool_], list[str]]:
+    """Mask of the documents to drop, and for each of them the rule: the first one violated in the order of the fields."""
+    dropped = np.zeros(batch.num_rows, np.bool_)
+    if stage.action == "annotate":
+        return dropped, []
+    rule_of = np.full(batch.num_rows, None, dtype=object)
+    for name, mask in decide(stage, columns, batch.languages).items():
+        rule_of[mask & ~dropped] = f"{stage.name}.{name}"
+        dropped |= mask
+    return dropped, list(rule_of[dropped])
+
+
+def _spread(column: pa.Array, rows: npt.NDArray[np.int64], num_rows: int) -> pa.Array:
+    """Values of the documents at `rows`, spread over the whole batch; null elsewhere."""
+    if len(rows) == num_rows:
+        return column
+    places = np.full(num_rows, -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    return column.take(pa.array(places, mask=places < 0))
+
+
+def _count(
+    counts: Stats,
+    stage: Stage,
+    before: TextBatch,
+    after: TextBatch,
+    mask: npt.NDArray[np.bool_],
+    rules: list[str],
+    columns: dict[str, pa.Array],
+) -> None:
+    bytes_before, bytes_after = np.diff(before.utf8.offsets), np.diff(after.utf8.offsets)
+    counts["documents_in"] += before.num_rows
+    counts["bytes_in"] += int(bytes_before.sum())
+    counts["documents_out"] += int((~mask).sum())
+    counts["bytes_out"] += int(bytes_after[~mask].sum())
+    for rule, size in zip(rules, bytes_before[mask].tolist(), strict=True):
+        of_rule = counts["dropped"].setdefault(rule, {"documents": 0, "bytes": 0})
+        of_rule["documents"] += 1
+        of_rule["bytes"] += size
+    for name, column in columns.items():
+        if column.null_count:
+            signal = f"{stage.name}.{name}"
+            counts["unmeasured"][signal] = counts["unmeasured"].get(signal, 0) + column.null_count

@@ -1,0 +1,70 @@
+"""Counts of a task, of a phase and of a run: nested dictionaries that merge by addition.
+
+    {"input":  {"documents", "bytes", "seconds", "rejected": {reason: {"documents", "bytes"}}},
+     "stages": {name: {"documents_in", "bytes_in", "documents_out", "bytes_out", "seconds",
+                       "dropped": {"stage.signal": {"documents", "bytes"}}, "unmeasured": {"stage.signal": documents}}},
+     "output": {"documents", "bytes", "seconds"},
+     "task_seconds": ..., "peak_memory_bytes": ...}
+
+Merging is associative and commutative, so tasks may finish in any order: every number is a sum, but for names that start
+with `peak_`, which are maxima. Bytes are bytes of UTF-8 text. A document is dropped by exactly one rule, so at every stage
+`documents_in = documents_out + sum of dropped`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+Stats: TypeAlias = dict[str, Any]
+
+
+def merge(parts: Iterable[Stats]) -> Stats:
+    """The sum of any number of stats; `{}` for none. Keys keep the order in which they first appear."""
+    total: Stats = {}
+    for part in parts:
+        _add(total, part)
+    return total
+
+
+def _add(total: Stats, part: Stats) -> None:
+    for key, value in part.items():
+        if isinstance(value, dict):
+            _add(total.setdefault(key, {}), value)
+        elif key.startswith("peak_"):
+            total[key] = max(total.get(key, value), value)
+        else:
+            total[key] = total.get(key, 0) + value
+
+
+def empty(stage_names: Iterable[str]) -> Stats:
+    """Stats of nothing, with every stage present and in the order of the plan."""
+    return {
+        "input": {"documents": 0, "bytes": 0, "seconds": 0.0, "rejected": {}},
+        "stages": {
+            name: {
+                "documents_in": 0,
+                "bytes_in": 0,
+                "documents_out": 0,
+                "bytes_out": 0,
+                "seconds": 0.0,
+                "dropped": {},
+                "unmeasured": {},
+            }
+            for name in stage_names
+        },
+        "output": {"documents": 0, "bytes": 0, "seconds": 0.0},
+        "task_seconds": 0.0,
+        "peak_memory_bytes": 0,
+    }
+
+
+def dropped(stats: Stats) -> dict[str, dict[str, int]]:
+    """Documents and bytes dropped by each rule of every stage, most documents first."""
+    rules = [(rule, counts) for stage in stats["stages"].values() for rule, counts in stage["dropped"].items()]
+    return dict(sorted(rules, key=lambda item: (-item[1]["documents"], item[0])))
+
+
+def num_rejected(stats: Stats) -> int:
+    """Records that could not be read as documents."""
+    return sum(counts["documents"] for counts in stats["input"]["rejected"].values())

@@ -1,0 +1,308 @@
+"""What a stage is: its config, what it measures, and the decisions that bounds make.
+
+A stage is a frozen pydantic model; its fields are its YAML keys and their docstrings the user's documentation. A field
+of a decision type (`Bounds`, `Allowed`, `Flag`) declares a signal of the same name: one name is Python field, YAML key,
+column (`gopher.word_count`) and drop reason. Stages measure and never drop. The engine compares signals with decisions,
+so every decision can be read off the recorded numbers, and made again without measuring.
+
+    class Gopher(Filter):
+        \"\"\"Document rules of Gopher (Rae et al. 2021, appendix A1.1).\"\"\"
+
+        word_count: Count = Bounds(min=50, max=100_000)
+        \"\"\"Words, punctuation excluded.\"\"\"
+
+        def measure(self, batch: TextBatch) -> Signals:
+            return {"word_count": ...}          # one value a document; null = could not tell
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, field_validator, model_serializer, model_validator
+
+from stages.text.batch import TextBatch
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Values: TypeAlias = "pa.Array | npt.NDArray[Any]"
+Signals: TypeAlias = "dict[str, Values]"
+Number: TypeAlias = int | float
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The column that a decision field declares: its Arrow type and the unit of its values."""
+
+    type: pa.DataType
+    unit: str
+
+
+class Decision(BaseModel, ABC):
+    """A rule on one signal. Null and NaN never drop a document: the stage could not tell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @abstractmethod
+    def drops(self, values: pa.Array) -> Mask:
+        """Which of the documents this rule drops: a mask as long as `values`."""
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """True if the rule can drop nothing: the signal is measured and recorded, no more."""
+
+
+class Bounds(Decision):
+    """An interval on a number, both ends inclusive; absent = no limit, 0 means 0."""
+
+    min: Number | None = None
+    max: Number | None = None
+
+    @field_validator("min", "max", mode="before")
+    @classmethod
+    def _is_a_number(cls, value: Any) -> Any:
+        if isinstance(value, bool) or (isinstance(value, float) and math.isnan(value)):
+            raise ValueError(f"a bound is a number or null, not {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _is_an_interval(self) -> Bounds:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: no document could pass")
+        return self
+
+    def drops(self, values: pa.Array) -> Mask:
+        numbers = values.to_numpy(zero_copy_only=False)  # null becomes NaN, which compares false
+        dropped = np.zeros(len(values), np.bool_)
+        if self.min is not None:
+            dropped |= numbers < self.min
+        if self.max is not None:
+            dropped |= numbers > self.max
+        return dropped
+
+    @property
+    def is_open(self) -> bool:
+        return self.min is None and self.max is None
+
+
+class Allowed(Decision):
+    """A set of labels; a document whose label is another one is dropped. Written as a list: `label: [en, de]`."""
+
+    labels: tuple[str, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"labels": (value,)}
+        if value is None or isinstance(value, (list, tuple)):
+            return {"labels": value}
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _names_a_label(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if labels == ():
+            raise ValueError("an empty list allows nothing; write null to allow every label")
+        return labels
+
+    @model_serializer
+    def _as_list(self) -> list[str] | None:
+        return None if self.labels is None else list(self.labels)
+
+    def drops(self, values: pa.Array) -> Mask:
+        if self.labels is None:
+            return np.zeros(len(values), np.bool_)
+        allowed = pc.is_in(values, value_set=pa.array(self.labels, values.type))
+        return pc.invert(pc.or_(allowed, pc.is_null(values))).to_numpy(zero_copy_only=False).astype(np.bool_)
+
+    @property
+    def is_open(self) -> bool:
+        return self.labels is None
+
+
+class Flag(Decision):
+    """A boolean signal that drops where it is true; `false` in the config records it and drops nothing."""
+
+    drop: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_bool(cls, value: Any) -> Any:
+        return {"drop": value} if isinstance(value, bool) else value
+
+    @model_serializer
+    def _as_bool(self) -> bool:
+        return self.drop
+
+    def drops(self, values: pa.Array) -> Mask:
+        if not self.drop:
+            return np.zeros(len(values), np.bool_)
+        return pc.fill_null(values, False).to_numpy(zero_copy_only=False).astype(np.bool_)
+
+    @property
+    def is_open(self) -> bool:
+        return not self.drop
+
+
+Count = Annotated[Bounds, Signal(pa.int32(), "count")]
+Ratio = Annotated[Bounds, Signal(pa.float64(), "ratio")]
+Chars = Annotated[Bounds, Signal(pa.float64(), "characters")]
+Score = Annotated[Bounds, Signal(pa.float32(), "score in [0, 1]")]
+Label = Annotated[Allowed, Signal(pa.string(), "label")]
+Fact = Annotated[Flag, Signal(pa.bool_(), "true or false")]
+
+
+class Stage(BaseModel, ABC):
+    """The part that every stage has. Subclass `Filter` or `Map`, not this."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    version: ClassVar[int] = 1
+    """Raised by whoever changes what the stage measures, so that runs do not reuse old signals."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Signals of earlier stages that it reads from `batch.signals`; the planner checks the order."""
+
+    name: str = ""
+    """Prefix of its signals; set it when a stage appears twice in a config."""
+    action: Literal["drop", "annotate"] = "drop"
+    """`drop` applies the bounds; `annotate` records the signals and drops nothing."""
+    by_language: dict[str, dict[str, Any]] = {}
+    """Bounds that replace the stage's own in documents of a language: `{ja: {mean_word_length: {min: 1}}}`."""
+
+    def setup(self) -> None:  # noqa: B027 (most stages have nothing to load)
+        """Load models and lists; called once in every worker, before the first batch."""
+
+    def assets(self) -> Mapping[str, str]:
+        """Name and hash of every file the stage reads (models, word lists): part of a run's fingerprint."""
+        return {}
+
+    @classmethod
+    def signals(cls) -> dict[str, Signal]:
+        """The signals the stage records, by field name, in the order in which they decide."""
+        return {
+            name: next(item for item in field.metadata if isinstance(item, Signal))
+            for name, field in cls.model_fields.items()
+            if any(isinstance(item, Signal) for item in field.metadata)
+        }
+
+    def decisions(self, language: str | None = None) -> dict[str, Decision]:
+        """The rule on every signal; with a language, as its overrides have it."""
+        own = {name: getattr(self, name) for name in self.signals()}
+        return own if language is None else own | self.by_language.get(language, {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _merge_partial(cls, data: Any) -> Any:
+        """A partial bound keeps the default's other end; overrides merge with the stage's own bounds."""
+        if not isinstance(data, dict):
+            return data
+        data = {"name": cls.__name__.lower()} | data
+        for name in cls.signals():
+            if name in data:
+                data[name] = _merged(cls.model_fields[name].default, data[name])
+        overrides = data.get("by_language") or {}
+        if not isinstance(overrides, dict) or not all(isinstance(rules, dict) for rules in overrides.values()):
+            raise ValueError("by_language maps a language to bounds: {ja: {word_count: {min: 20}}}")
+        data["by_language"] = {
+            language: {field: cls._override(data, language, field, rule) for field, rule in rules.items()}
+            for language, rules in overrides.items()
+        }
+        return data
+
+    @classmethod
+    def _override(cls, data: dict[str, Any], language: str, field: str, rule: Any) -> Decision:
+        if field not in cls.signals():
+            known = ", ".join(cls.signals())
+            raise ValueError(f"by_language.{language} has no signal '{field}'; this stage has: {known}")
+        default = cls.model_fields[field].default
+        own = data.get(field, default)
+        return type(default).model_validate(_merged(type(default).model_validate(own), rule))
+
+
+def _merged(default: Decision, value: Any) -> Any:
+    if isinstance(default, Bounds) and isinstance(value, dict):
+        return default.model_dump() | value
+    return value
+
+
+class Filter(Stage):
+    """A stage that measures and leaves the text alone."""
+
+    @abstractmethod
+    def measure(self, batch: TextBatch) -> Signals:
+        """One value a document for every signal that the class declares; null = could not tell."""
+
+
+class Map(Stage):
+    """A stage that rewrites text. Its signals describe the text as it left it, and may carry bounds too."""
+
+    @abstractmethod
+    def transform(self, batch: TextBatch) -> tuple[TextBatch, Signals]:
+        """The batch with its new text (`batch.with_text`), and the signals; same documents, same order."""
+
+
+def run_stage(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Array]]:
+    """Apply a stage; returns the batch with the stage's signals on it, and the signals as declared columns.
+
+    Raises StageError when the stage's answer is not what it declares: a missing or unknown signal, a wrong length or type.
+    """
+    from stages.errors import StageError
+
+    measured: Signals
+    if isinstance(stage, Map):
+        after, measured = stage.transform(batch)
+        if after.num_rows != batch.num_rows:
+            raise StageError(f"{stage.name} returned {after.num_rows} documents for {batch.num_rows}: a Map keeps all")
+    elif isinstance(stage, Filter):
+        after, measured = batch, stage.measure(batch)
+    else:
+        raise StageError(f"{stage.name} is neither a Filter nor a Map")
+    declared = stage.signals()
+    if measured.keys() != declared.keys():
+        odd = sorted(measured.keys() ^ declared.keys())
+        raise StageError(f"{stage.name} measures {sorted(measured)} but declares {sorted(declared)}: {odd} differ")
+    columns = {}
+    for name, signal in declared.items():
+        columns[name] = column = _column(stage, name, signal, measured[name])
+        if len(column) != batch.num_rows:
+            raise StageError(f"{stage.name}.{name} has {len(column)} values for {batch.num_rows} documents")
+    return after.with_signals({f"{stage.name}.{name}": column for name, column in columns.items()}), columns
+
+
+def _column(stage: Stage, name: str, signal: Signal, values: Values) -> pa.Array:
+    from stages.errors import StageError
+
+    try:
+        array = values if isinstance(values, pa.Array) else pa.array(values)
+        if pa.types.is_floating(array.type):  # NaN and null mean the same: could not tell
+            array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+        return array if array.type == signal.type else array.cast(signal.type)
+    except pa.ArrowException as error:
+        raise StageError(f"{stage.name}.{name} should be {signal.type}: {error}") from error
+
+
+def decide(stage: Stage, columns: Mapping[str, pa.Array], languages: pa.Array | None) -> dict[str, Mask]:
+    """For every rule of the stage that can drop, the documents it drops, whatever the other rules say.
+
+    Args:
+        columns: the stage's signals by field name.
+        languages: `language.label` of the same documents, if an earlier stage measured it.
+    """
+    verdicts = {name: rule.drops(columns[name]) for name, rule in stage.decisions().items()}
+    overridden = {name for rules in stage.by_language.values() for name in rules}
+    if languages is not None:
+        for language, rules in stage.by_language.items():
+            rows = pc.fill_null(pc.equal(languages, language), False).to_numpy(zero_copy_only=False).astype(np.bool_)
+            for name, rule in rules.items():
+                verdicts[name] = np.where(rows, rule.drops(columns[name]), verdicts[name])
+    open_rules = {name for name, rule in stage.decisions().items() if rule.is_open} - overridden
+    return {name: mask for name, mask in verdicts.items() if name not in open_rules}
