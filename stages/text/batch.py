@@ -77,13 +77,13 @@ class TextBatch:
     def paragraphs(self) -> Paragraphs:
         from stages.text.views import Paragraphs
 
-        return Paragraphs.of(self.utf8)
+        return Paragraphs.of(self.utf8, self.lines)
 
     @cached_property
     def sentences(self) -> Sentences:
         from stages.text.views import Sentences
 
-        return Sentences.of(self.utf8)
+        return Sentences.of(self.utf8, self.lines)
 
     @cached_property
     def num_chars(self) -> npt.NDArray[np.int64]:
