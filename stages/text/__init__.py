@@ -1,1 +1,6 @@
 """The one text pass that all stages share: words, lines, paragraphs and sentences on Arrow's own buffers."""
+
+
+def compile_kernels() -> None:
+    """Compile every kernel, or load it from Numba's cache: importing a module with explicit signatures does either."""
+    import stages.heuristics.kernels  # noqa: F401

@@ -1,0 +1,52 @@
+"""The rules that FineWeb added, as datatrove's FineWebQualityFilter has them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.contract import Bounds, Count, Filter, Ratio, Signals
+from stages.heuristics.ratios import ratio, sum_per_document
+from stages.text.batch import TextBatch
+
+
+class FineWeb(Filter):
+    """Rules of FineWeb (Penedo et al. 2024, arXiv 2406.17557, section 3.5).
+
+    Definitions are those of datatrove 0.10's FineWebQualityFilter. Lines of white space alone do not count; the others are
+    taken as they are, so a space behind the full stop hides it.
+    """
+
+    line_count: Count = Bounds(min=1)
+    """Lines that are not blank."""
+    terminated_line_ratio: Ratio = Bounds(min=0.12)
+    """Lines whose last character ends a sentence (Unicode Sentence_Terminal: no quotes, no colon, no ellipsis), over lines."""
+    short_line_ratio: Ratio = Bounds(max=0.67)
+    """Lines of at most `max_short_line_chars` code points, over lines."""
+    duplicate_line_char_ratio: Ratio = Bounds(max=0.01)
+    """Code points in second and later copies of a line, over code points without newlines."""
+    newline_ratio: Ratio = Bounds(max=0.3)
+    """Newlines over words and punctuation: high in lists."""
+
+    max_short_line_chars: int = 30
+    """A line is short up to this many code points."""
+
+    def measure(self, batch: TextBatch) -> Signals:
+        from stages.heuristics import kernels
+        from stages.text.kernels import BLANK, TERMINATED
+
+        lines = batch.lines
+        counts = np.empty((batch.num_rows, 3), np.int64)
+        kernels.count_duplicates(lines.begin, lines.end, lines.hash, lines.num_chars, lines.flags, BLANK, counts)
+        num_lines = counts[:, 0]
+        written = lines.flags & BLANK == 0
+        short = written & (lines.num_chars <= self.max_short_line_chars)
+        newlines = lines.count - 1
+        return {
+            "line_count": num_lines,
+            "terminated_line_ratio": ratio(
+                sum_per_document(lines.flags & TERMINATED != 0, lines.begin, lines.end), num_lines
+            ),
+            "short_line_ratio": ratio(sum_per_document(short, lines.begin, lines.end), num_lines),
+            "duplicate_line_char_ratio": ratio(counts[:, 2], batch.num_chars - newlines),
+            "newline_ratio": ratio(newlines, batch.words.count),
+        }

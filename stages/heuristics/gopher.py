@@ -1,0 +1,107 @@
+"""The document rules of Gopher, as datatrove's GopherQualityFilter has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import field_validator
+
+from stages.contract import Bounds, Chars, Count, Filter, Ratio, Signals
+from stages.heuristics.ratios import ratio, sum_per_document
+from stages.text.batch import TextBatch
+from stages.text.views import Lines, hash_word
+
+ENGLISH = ("the", "be", "to", "of", "and", "that", "have", "with")
+
+
+class Gopher(Filter):
+    """Document rules of Gopher (Rae et al. 2021, arXiv 2112.11446, appendix A1.1).
+
+    Thresholds and definitions are those of datatrove 0.10's GopherQualityFilter; words and lines are ours (see
+    `stages.text.views`): a word is never glued to punctuation, and only "\\n" breaks a line.
+    """
+
+    word_count: Count = Bounds(min=50, max=100_000)
+    """Words, punctuation excluded."""
+    mean_word_length: Chars = Bounds(min=3, max=10)
+    """Mean code points of a word, punctuation excluded."""
+    hash_ratio: Ratio = Bounds(max=0.1)
+    """Characters `#` over words and punctuation."""
+    ellipsis_ratio: Ratio = Bounds(max=0.1)
+    """Ellipses (`...` or `…`) over words and punctuation."""
+    bullet_line_ratio: Ratio = Bounds(max=0.9)
+    """Lines that start with `•` or `-` over lines."""
+    ellipsis_line_ratio: Ratio = Bounds(max=0.3)
+    """Lines that end with an ellipsis over lines."""
+    alpha_word_ratio: Ratio = Bounds(min=0.8)
+    """Words with at least one letter, over words and punctuation."""
+    stop_word_count: Count = Bounds(min=2)
+    """Different stop words that occur, case as written; null for a language without a list."""
+
+    stop_words: dict[str, tuple[str, ...]] = {"en": ENGLISH}
+    """Stop words by language, at most 64 each. Without a `language` stage before, every document is held against `en`."""
+
+    @field_validator("stop_words")
+    @classmethod
+    def _are_few(cls, lists: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for language, words in lists.items():
+            if not 0 < len(set(words)) <= 64:
+                raise ValueError(f"stop_words.{language} has {len(set(words))} words; it takes 1 to 64")
+        return lists
+
+    def measure(self, batch: TextBatch) -> Signals:
+        from stages.heuristics import kernels
+
+        words, n = batch.words, batch.num_rows
+        counts = np.empty((n, 3), np.int64)
+        kernels.count_words(words.begin, words.end, words.num_chars, words.flags, counts)
+        hashes, ellipses = np.empty(n, np.int64), np.empty(n, np.int64)
+        kernels.count_symbols(batch.utf8.data, batch.utf8.offsets, hashes, ellipses)
+        num_lines, bullets, dots = _line_counts(batch.lines)
+        return {
+            "word_count": counts[:, 0],
+            "mean_word_length": ratio(counts[:, 1], counts[:, 0]),
+            "hash_ratio": ratio(hashes, words.count),
+            "ellipsis_ratio": ratio(ellipses, words.count),
+            "bullet_line_ratio": ratio(bullets, num_lines),
+            "ellipsis_line_ratio": ratio(dots, num_lines),
+            "alpha_word_ratio": ratio(counts[:, 2], words.count),
+            "stop_word_count": self._count_stop_words(batch),
+        }
+
+    def _count_stop_words(self, batch: TextBatch) -> pa.Array:
+        from stages.heuristics import kernels
+
+        names = list(self.stop_words)
+        found = np.empty(batch.num_rows, np.int64)
+        lists = np.zeros((max(len(names), 1), kernels.MAX_STOP_WORDS), np.uint64)
+        sizes = np.zeros(max(len(names), 1), np.int64)
+        for row, name in enumerate(names):
+            unique = dict.fromkeys(self.stop_words[name])
+            sizes[row] = len(unique)
+            lists[row, : len(unique)] = [hash_word(word) for word in unique]
+        words = batch.words
+        kernels.count_stop_words(words.begin, words.end, words.hash, _list_of(batch, names), lists, sizes, found)
+        return pa.array(found, mask=found < 0)
+
+
+def _list_of(batch: TextBatch, names: list[str]) -> npt.NDArray[np.int64]:
+    """Row of each document's stop word list, or -1."""
+    if batch.languages is None:
+        return np.full(batch.num_rows, names.index("en") if "en" in names else -1, np.int64)
+    rows = {name: row for row, name in enumerate(names)}
+    return np.array([rows.get(label, -1) for label in batch.languages.to_pylist()], np.int64)
+
+
+def _line_counts(lines: Lines) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Lines (the empty one after a last newline excluded), those with a bullet, those that end in an ellipsis."""
+    from stages.text import kernels
+
+    num_lines = lines.count
+    if len(lines.start):
+        last = lines.end - 1
+        num_lines = num_lines - (lines.start[last] == lines.stop[last])
+    bullets = sum_per_document(lines.flags & kernels.BULLET != 0, lines.begin, lines.end)
+    dots = sum_per_document(lines.flags & kernels.ELLIPSIS != 0, lines.begin, lines.end)
+    return num_lines, bullets, dots
