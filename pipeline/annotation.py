@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.config import build_stages
 from pipeline.io.input import Input
@@ -68,8 +69,8 @@ def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text")
     batch = TextBatch(pa.table({**names, **rest}))
     for stage in stages:
         batch, _ = run_stage(stage, batch)
-    rank = pa.compute.subtract(pa.compute.cumulative_sum(readable.cast(pa.int64())), 1)
-    places = pa.compute.if_else(readable, rank, pa.scalar(None, pa.int64()))
+    rank = pc.subtract(pc.cumulative_sum(readable.cast(pa.int64())), 1)
+    places = pc.if_else(readable, rank, pa.scalar(None, pa.int64()))
     for name in signal_types(stages):
         values = batch.signals[name].take(places)
         table = table.drop_columns([name]) if name in table.column_names else table
@@ -85,4 +86,4 @@ def _with_errors(chunk: Chunk) -> pa.Table:
     rows = [{"id": record.id, ERROR_COLUMN: f"{record.reason}: {record.message}"} for record in chunk.rejected]
     errors = pa.Table.from_pylist(rows, table.schema)
     order = pa.concat_arrays([pa.array(chunk.rows, pa.int64()), pa.array([r.row for r in chunk.rejected], pa.int64())])
-    return pa.concat_tables([table, errors]).take(pa.compute.sort_indices(order))
+    return pa.concat_tables([table, errors]).take(pc.sort_indices(order))

@@ -76,16 +76,11 @@ def group_shards(shards: Sequence[Shard]) -> list[tuple[Shard, ...]]:
     size = 0
     for shard in shards:
         group.append(shard)
-        size += shard_bytes(shard)
+        size += shard.num_bytes
         if size >= TASK_BYTES:
             groups.append(tuple(group))
             group, size = [], 0
     return [*groups, tuple(group)] if group else groups
-
-
-def shard_bytes(shard: Shard) -> int:
-    """About how many bytes of its file a shard covers; Parquet shards are ranges of row groups, so their file's share is unknown."""
-    return shard.size if shard.format in ("parquet", "warc", "wet") else shard.stop - shard.start
 
 
 def stage_identity(stage: Stage) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import stats as counting
-from pipeline.io.write import write_json
+from pipeline.io.files import write_json
 from pipeline.stats import Stats
 from stages.errors import InputError
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.io.write import Written, checksum_of, exists, read_json, size_of, write_json
+from pipeline.io.files import checksum_of, exists, read_json, size_of, write_json
+from pipeline.io.write import Written
 from pipeline.plan import Phase
 from pipeline.stats import Stats
 from stages.errors import RunError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, load_config
 from pipeline.io.shards import Manifest
-from pipeline.io.write import exists, read_json
+from pipeline.io.files import exists, read_json
 from pipeline.plan import Phase, Plan, make_plan
 from pipeline.records import Record, read_record, read_records
 from pipeline.stats import Stats
@@ -103,7 +103,7 @@ class Run:
     def _dataset(self, kind: str) -> ds.Dataset:
         import pyarrow.dataset as ds
 
-        from pipeline.io.write import filesystem_of
+        from pipeline.io.files import filesystem_of
 
         phase = self.plan.write
         num_tasks = self.num_tasks(phase)

@@ -23,7 +23,8 @@ import xxhash
 from pipeline import stats as counting
 from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import Shard
-from pipeline.io.write import ParquetSink, Written, filesystem_of
+from pipeline.io.files import filesystem_of
+from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records, write_record
 from pipeline.runs import Run

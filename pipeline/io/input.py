@@ -1,0 +1,36 @@
+"""The `input:` block of a config."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Format = Literal["auto", "parquet", "jsonl", "warc", "wet", "text"]
+
+
+class Input(BaseModel):
+    """Where documents come from, and how they are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    path: str | tuple[str, ...]
+    """Files, globs (`crawl/**/*.jsonl.gz`) or directories, local or of any fsspec URL; relative to the current directory."""
+    format: Format = "auto"
+    """What the files are; `auto` goes by their endings."""
+    text: str = "text"
+    """Column that holds the text."""
+    id: str | None = "id"
+    """Column that names a document. Where there is none, ids are made from file name and place."""
+    url: str | None = "url"
+    """Column that holds the address of a page, if there is one."""
+    extract: Literal["resiliparse", "trafilatura"] = "resiliparse"
+    """What turns HTML into text: resiliparse is fast; trafilatura is more precise and about ten times slower."""
+    max_document_bytes: int = Field(10_000_000, gt=0)
+    """A larger document is set aside in `rejected/`."""
+    shard_bytes: int = Field(64 << 20, gt=0)
+    """Large Parquet and plain JSONL files are split into parts of about this many bytes."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,) if isinstance(self.path, str) else self.path

@@ -1,0 +1,151 @@
+"""Row groups of a Parquet file as chunks, in bounded memory also where rows are huge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.io.chunks import HEAD_BYTES, Chunk, Rejected
+from pipeline.io.files import filesystem_of
+from pipeline.io.input import Input
+from pipeline.io.shards import Shard
+from stages.errors import InputError
+
+READ_BYTES = 8 << 20
+MAX_READ_ROWS = 1 << 16
+
+
+def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batch_bytes: int) -> Iterator[Chunk]:
+    """Chunks of a shard. A row group that cannot be decoded is one rejected record; reading goes on after it."""
+    gathered = _Gathered(schema, batch_bytes)
+    fs, file_name = filesystem_of(shard.path)
+    with fs.open(file_name, "rb") as stream:
+        try:
+            parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
+        except (pa.ArrowException, OSError) as error:
+            yield Chunk(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, 0, f"not a Parquet file: {error}")])
+            return
+        row = 0
+        for group in range(shard.start, shard.stop):
+            group_end = row + parquet.metadata.row_group(group).num_rows
+            try:
+                for batch in parquet.iter_batches(_rows_at_once(parquet, group), row_groups=[group], use_threads=False):
+                    yield from gathered.add(*_clean(batch, row, shard, name, schema, source))
+                    row += batch.num_rows
+            except (pa.ArrowException, OSError) as error:
+                lost = f"row group {group} cannot be read from row {shard.first_row + row} on: {error}"
+                yield from gathered.add(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, row, shard.first_row + row, lost)])
+            row = group_end
+    yield from gathered.rest()
+
+
+def _rows_at_once(parquet: pq.ParquetFile, group: int) -> int:
+    about = parquet.metadata.row_group(group)
+    per_row = about.total_byte_size / max(about.num_rows, 1)
+    return int(min(max(READ_BYTES / max(per_row, 1), 1), MAX_READ_ROWS))
+
+
+def _bad(shard: Shard, row: int, offset: int, message: str) -> Rejected:
+    return Rejected(row, "input.bad_record", shard.path, offset, message)
+
+
+class _Gathered:
+    """Tables on their way to a chunk of the wanted size."""
+
+    def __init__(self, schema: pa.Schema, batch_bytes: int) -> None:
+        self._schema, self._batch_bytes = schema, batch_bytes
+        self._clear()
+
+    def _clear(self) -> None:
+        self._tables: list[pa.Table] = []
+        self._rows: list[npt.NDArray[np.int64]] = []
+        self._rejected: list[Rejected] = []
+        self._bytes = 0
+
+    def add(self, table: pa.Table, rows: npt.NDArray[np.int64], rejected: list[Rejected]) -> Iterator[Chunk]:
+        size = (pc.sum(pc.binary_length(table["text"])).as_py() or 0) + sum(len(record.raw) for record in rejected)
+        if self._bytes and self._bytes + size > self._batch_bytes:
+            yield from self.rest()
+        self._tables.append(table)
+        self._rows.append(rows)
+        self._rejected += rejected
+        self._bytes += size
+
+    def rest(self) -> Iterator[Chunk]:
+        if self._tables:
+            table = pa.concat_tables(self._tables)
+            chunk = Chunk(table, np.concatenate(self._rows), self._rejected)
+            self._clear()
+            yield chunk
+
+
+def _clean(
+    batch: pa.RecordBatch, first: int, shard: Shard, name: str, schema: pa.Schema, source: Input
+) -> tuple[pa.Table, npt.NDArray[np.int64], list[Rejected]]:
+    """The batch's documents as the manifest's schema has them, their rows in the shard, and the records that are none."""
+    texts = batch.column(source.text)
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_decode()
+    texts = texts.cast(pa.large_binary())
+    ids = _ids(batch, first, shard, name, source)
+    faults = _faults(texts, source.max_document_bytes)
+    rejected = [
+        Rejected(
+            first + i, f"input.{reason}", shard.path, shard.first_row + first + i, message, ids[i].as_py(),
+            texts[i].as_buffer().slice(0, HEAD_BYTES).to_pybytes() if texts[i].is_valid else b"",
+        )
+        for i, (reason, message) in sorted(faults.items())
+    ]  # fmt: skip
+    good = np.delete(np.arange(batch.num_rows), list(faults))
+    picked = batch if len(good) == batch.num_rows else batch.take(pa.array(good))
+    texts, ids = (texts, ids) if len(good) == batch.num_rows else (texts.take(pa.array(good)), ids.take(pa.array(good)))
+    columns = {"id": ids, "text": texts.cast(pa.large_string(), safe=False)}
+    arrays = [columns[field.name] if field.name in columns else _column(picked, field, shard, source) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema), first + good, rejected
+
+
+def _faults(texts: pa.Array, max_bytes: int) -> dict[int, tuple[str, str]]:
+    """Why some of the texts are no documents, by their place."""
+    faults = {int(i): ("null_text", "the text is null") for i in np.flatnonzero(texts.is_null())}
+    sizes = pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
+    for i in np.flatnonzero(sizes > max_bytes):
+        faults[int(i)] = ("too_large", f"{sizes[i]} bytes, more than max_document_bytes = {max_bytes}")
+    try:
+        pa.Array.from_buffers(pa.large_string(), len(texts), texts.buffers(), offset=texts.offset).validate(full=True)
+    except pa.ArrowInvalid:
+        for i in range(len(texts)):
+            if texts[i].is_valid and i not in faults:
+                try:
+                    str(memoryview(texts[i].as_buffer()), "utf-8")
+                except UnicodeDecodeError as error:
+                    faults[i] = ("invalid_utf8", str(error))
+    return faults
+
+
+def _ids(batch: pa.RecordBatch, first: int, shard: Shard, name: str, source: Input) -> pa.Array:
+    """Ids as strings; made from file name and row where there is none."""
+    row = shard.first_row + first
+    made = pa.array([f"{name}#{row + i}" for i in range(batch.num_rows)], pa.string())
+    if source.id is None or source.id not in batch.schema.names:
+        return made
+    return pc.coalesce(_cast(batch.column(source.id), pa.string(), source.id, shard), made)
+
+
+def _column(batch: pa.RecordBatch, field: pa.Field, shard: Shard, source: Input) -> pa.Array:
+    name = source.url if field.name == "url" and source.url else field.name
+    if name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, field.type)
+    return _cast(batch.column(name), field.type, name, shard)
+
+
+def _cast(column: Any, type_: pa.DataType, name: str, shard: Shard) -> pa.Array:
+    try:
+        return column.cast(type_)
+    except pa.ArrowException as error:
+        raise InputError(f"{shard.path}: column '{name}' is {column.type} and cannot be read as {type_}: {error}") from error

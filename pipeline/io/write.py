@@ -1,0 +1,103 @@
+"""Parquet out: the same rows give the same bytes, however they were cut into tables on the way in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.io.files import AtomicFile
+
+ROW_GROUP_BYTES = 32 << 20
+ROW_GROUP_ROWS = 1 << 17
+COMPRESSION_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that a task wrote, as its completion record lists it; `path` is relative to the run directory."""
+
+    path: str
+    rows: int
+    bytes: int
+    checksum: str
+
+
+class ParquetSink:
+    """A Parquet file in the making, zstd compressed.
+
+    Row groups are cut where the running total of a row's in-memory size reaches `ROW_GROUP_BYTES` (or `ROW_GROUP_ROWS`
+    rows), so they depend on the rows alone. Used as a context manager; leaving it without `close` leaves no file.
+    """
+
+    def __init__(self, root: str, path: str, schema: pa.Schema) -> None:
+        self.path, self.schema = path, schema
+        self._file = AtomicFile(f"{root}/{path}")
+        self._writer = pq.ParquetWriter(
+            self._file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL, write_page_index=False
+        )
+        self._pending: list[pa.Table] = []
+        self._pending_bytes = self._pending_rows = self._rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows. The table has the sink's columns, in its order."""
+        table = table.cast(self.schema)
+        while table.num_rows:
+            room = self._room(table)
+            if room >= table.num_rows:
+                self._keep(table)
+                return
+            self._keep(table.slice(0, room))
+            self._flush()
+            table = table.slice(room)
+
+    def close(self) -> Written:
+        """Finish the file; it exists from now on."""
+        self._flush()
+        self._writer.close()
+        self._file.commit()
+        return Written(self.path, self._rows, self._file.num_bytes, self._file.checksum)
+
+    def _room(self, table: pa.Table) -> int:
+        """Rows of the table until the row group is full, counting the one that fills it; more than there are if none does."""
+        sizes = np.cumsum(_row_bytes(table)) + self._pending_bytes
+        full = int(np.searchsorted(sizes, ROW_GROUP_BYTES)) + 1
+        return min(full, ROW_GROUP_ROWS - self._pending_rows)
+
+    def _keep(self, table: pa.Table) -> None:
+        self._pending.append(table)
+        self._pending_bytes += int(_row_bytes(table).sum())
+        self._pending_rows += table.num_rows
+        if self._pending_bytes >= ROW_GROUP_BYTES or self._pending_rows >= ROW_GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending_rows:
+            table = pa.concat_tables(self._pending).combine_chunks()
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self._rows += table.num_rows
+        self._pending = []
+        self._pending_bytes = self._pending_rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._file.closed:
+            self._file.discard()
+
+
+def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Size of each row: the bytes of its strings, and eight for everything else."""
+    total = np.full(table.num_rows, 8 * table.num_columns, np.int64)
+    for column in table.columns:
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type):
+            total += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+    return total
