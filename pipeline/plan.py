@@ -16,8 +16,6 @@ from pipeline.config import Config
 from pipeline.io.shards import Manifest, Shard
 from stages.contract import Stage
 
-TASK_BYTES = 8 << 20
-"""Consecutive shards are one task until they hold this many bytes: a million small files are not a million tasks."""
 FORMAT = 1
 """Version of the files that tasks write; raised when they change."""
 
@@ -52,8 +50,7 @@ class Plan:
 
 def make_plan(config: Config, manifest: Manifest) -> Plan:
     """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it."""
-    tasks = tuple(group_shards(manifest.shards))
-    batches = {"batch_bytes": config.execution.batch_bytes, "seed": config.execution.seed}
+    tasks = tuple(group_shards(manifest.shards, config.execution.task_bytes))
     sieve_print = _hash(
         {
             "format": FORMAT,
@@ -62,22 +59,24 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
             "schema": str(manifest.schema),
             "stages": [stage_identity(stage) for stage in config.stages],
             "rejected_rate": config.execution.rejected_rate,
-            **batches,
+            "batch_bytes": config.execution.batch_bytes,
+            "tasks": [len(task) for task in tasks],
+            "seed": config.execution.seed,
         }
     )
     write_print = _hash({"reads": sieve_print, "output_bytes": config.execution.output_bytes})
     return Plan(Phase("01-sieve", sieve_print, len(tasks)), Phase("02-write", write_print, None), tasks)
 
 
-def group_shards(shards: Sequence[Shard]) -> list[tuple[Shard, ...]]:
-    """Consecutive shards in groups of at least `TASK_BYTES` (but for the last)."""
+def group_shards(shards: Sequence[Shard], task_bytes: int) -> list[tuple[Shard, ...]]:
+    """Consecutive shards in groups of at least `task_bytes` (but for the last): a million small files are not a million tasks."""
     groups: list[tuple[Shard, ...]] = []
     group: list[Shard] = []
     size = 0
     for shard in shards:
         group.append(shard)
         size += shard.num_bytes
-        if size >= TASK_BYTES:
+        if size >= task_bytes:
             groups.append(tuple(group))
             group, size = [], 0
     return [*groups, tuple(group)] if group else groups

@@ -12,6 +12,7 @@ import selectors
 import subprocess
 import sys
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -68,8 +69,21 @@ class _Worker:
     def give(self, rank: int) -> None:
         assert self.process.stdin
         self.rank = rank
-        self.process.stdin.write(f"{rank}\n".encode())
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it died just now; the end of its events will tell
+            self.process.stdin.write(f"{rank}\n".encode())
+            self.process.stdin.flush()
+
+    def end(self, grace_s: float = 0.0) -> int:
+        """Stop the process, if it still runs after the grace, and let its pipes go; returns its exit code."""
+        assert self.process.stdin
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(grace_s)
+        self.process.kill()
+        code = self.process.wait()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.events.close()
+        return code
 
 
 class LocalExecutor(RecordedExecutor, LocalPipelineExecutor):
@@ -124,8 +138,7 @@ class _Pool:
                 self.listener.poll()
         finally:
             for worker in self.workers.values():
-                worker.process.kill()
-                worker.process.wait()
+                worker.end()
             self.selector.close()
 
     def _start(self, number: int) -> None:
@@ -187,7 +200,7 @@ class _Pool:
     def _bury(self, worker: _Worker) -> None:
         """A worker died: its task goes back to the head of the queue, and another one takes its place."""
         self.selector.unregister(worker.events)
-        code = worker.process.wait()
+        code = worker.end(grace_s=2.0)
         del self.workers[worker.number]
         log = f"{self.log_folder}/worker_{worker.number}.log"
         if worker.rank is None:

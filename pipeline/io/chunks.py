@@ -100,7 +100,7 @@ def without_duplicate_ids(chunks: Iterator[Chunk], source: str) -> Iterator[Chun
         ids = chunk.table["id"].to_pylist()
         again = []
         for i, id_ in enumerate(ids):
-            key = xxhash.xxh3_64_intdigest(id_)
+            key = xxhash.xxh3_64_intdigest(id_.encode("utf-8", "surrogatepass"))
             if key in seen:
                 again.append(i)
             seen.add(key)

@@ -1,0 +1,298 @@
+"""A run's config: YAML in, validated models out, every error with its line and the way out.
+
+A config may start from a preset (`extends: fineweb`, one of `configs/`, or a path relative to itself): its own keys replace
+the preset's, whole blocks at `stages`, key by key in `input` and `execution`. Paths of input and output are relative to the
+current directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+import stages as registry
+from pipeline.io.input import Input
+from pipeline.yaml_lines import Located
+from pipeline.yaml_lines import Path as KeyPath
+from pipeline.yaml_lines import parse
+from stages.contract import Bounds, Stage
+from stages.errors import ConfigError
+
+PRESETS = Path(__file__).parents[1] / "configs"
+LANGUAGE = "language.label"
+
+
+class Execution(BaseModel):
+    """How a run is done. Only `batch_bytes`, `seed`, `rejected_rate` and the sizes can change what is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    executor: Literal["local"] = "local"
+    """Who runs the tasks: the cores of this machine."""
+    workers: int | Literal["auto"] = "auto"
+    """Processes at a time; `auto` is one a core."""
+    max_errors: int = Field(1000, ge=0)
+    """Records that may be unreadable; one more stops the run."""
+    batch_bytes: int = Field(16 << 20, gt=0)
+    """Text that a worker holds at a time."""
+    task_bytes: int = Field(8 << 20, gt=0)
+    """Small shards are put together until a task has this many bytes to read."""
+    output_bytes: int = Field(256 << 20, gt=0)
+    """Text in a file of `documents/`, about."""
+    rejected_rate: float = Field(0.01, ge=0, le=1)
+    """Share of the dropped documents whose text is kept in `rejected/`; the first 20 of each rule in each task always are."""
+    seed: int = Field(0, ge=0)
+    """Changes which documents a sample takes."""
+
+
+class Config(BaseModel):
+    """A whole config, resolved: stages are models, presets and overrides are applied."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: Input
+    output: str
+    stages: tuple[SerializeAsAny[Stage], ...]
+    execution: Execution = Execution()
+
+
+def load_config(
+    source: str | os.PathLike[str] | Mapping[str, Any] | Config,
+    *,
+    overrides: Sequence[str] = (),
+    input: str | None = None,
+    output: str | None = None,
+) -> Config:
+    """Read and check a config.
+
+    Args:
+        source: a YAML file, the name of a preset, the same as a dictionary, or a Config.
+        overrides: `stages.gopher.word_count.min=100`: a path, `=`, a YAML value. Stages are addressed by name.
+        input, output: replace `input.path` and `output`.
+
+    Raises ConfigError with file and line, what is wrong and what to write instead.
+    """
+    if isinstance(source, Config):
+        source = dump_config(source)
+    located = _read(source)
+    content = _extended(located)
+    for override in overrides:
+        _override(content, override)
+    if input is not None:
+        content["input"] = {**(content.get("input") or {}), "path": input}
+    if output is not None:
+        content["output"] = output
+    return _Checker(located).config(content)
+
+
+def build_stages(specs: Sequence[str | Mapping[str, Any]]) -> list[Stage]:
+    """Stages as a config's `stages:` has them. Raises ConfigError."""
+    placed = _Checker(Located("", "stages")).stages(list(specs))
+    return placed
+
+
+def dump_config(config: Config) -> dict[str, Any]:
+    """The resolved config as JSON; `load_config` reads it back."""
+    content = config.model_dump(mode="json", exclude={"stages"})
+    content["stages"] = [{_registered_name(stage): stage.model_dump(mode="json")} for stage in config.stages]
+    return content
+
+
+def _registered_name(stage: Stage) -> str:
+    home = f"{type(stage).__module__}:{type(stage).__qualname__}"
+    for name in registry.names():
+        if registry.load(name) is type(stage):
+            return name
+    raise ConfigError(f"{home} is not registered as a stage; give its package an entry point in the group tamis.stages")
+
+
+def _read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Located:
+    if isinstance(source, Mapping):
+        located = Located("", "config")
+        located.content = dict(source)
+        return located
+    path = _find(os.fspath(source), Path())
+    try:
+        located = Located(path.read_text(encoding="utf-8"), str(source))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} cannot be read: {error}") from error
+    if not isinstance(located.content, dict):
+        raise ConfigError(f"{source}:1: a config is a mapping with the keys input, output, stages, execution")
+    return located
+
+
+def _find(name: str, folder: Path) -> Path:
+    """A config file, or the preset of that name."""
+    for path in (folder / name, PRESETS / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    siblings = [str(path) for path in (folder / name).parent.glob("*.y*ml")] if (folder / name).parent.is_dir() else []
+    near = difflib.get_close_matches(name, [*presets, *siblings], n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"there is no config {name}.{hint} Presets: {', '.join(presets)}")
+
+
+def _extended(located: Located, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The content of a config over that of the preset it extends."""
+    content = dict(located.content)
+    parent = content.pop("extends", None)
+    if parent is None:
+        return content
+    if not isinstance(parent, str):
+        raise ConfigError(f"{located.place(('extends',))}: extends takes the name of a preset or the path of a config")
+    try:
+        path = _find(parent, Path(located.name).parent)
+    except ConfigError as error:
+        raise ConfigError(f"{located.place(('extends',))}: {error}") from error
+    if str(path) in seen:
+        raise ConfigError(f"{located.place(('extends',))}: {' extends '.join([*seen, str(path)])}: that is a circle")
+    base = _extended(_read(path), (*seen, str(path)))
+    for key, value in content.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        base[key] = {**base[key], **value} if both else value
+    return base
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Apply one `--set a.b=c`."""
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"--set {override}: write a path, `=` and a value: stages.gopher.word_count.min=100")
+    try:
+        value = parse(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from error
+    target: Any = content
+    if keys[0] == "stages":
+        if len(keys) < 3:
+            raise ConfigError(f"--set {override}: name a stage and a field: stages.gopher.word_count.min=100")
+        target, keys = _stage_fields(content, keys[1], override), keys[2:]
+    for key in keys[:-1]:
+        if not isinstance(target.get(key, {}), dict):
+            raise ConfigError(f"--set {override}: {key} is a value, there is nothing below it")
+        target[key] = dict(target.get(key) or {})
+        target = target[key]
+    target[keys[-1]] = value
+
+
+def _stage_fields(content: dict[str, Any], name: str, override: str) -> dict[str, Any]:
+    """The fields of the stage of that name, ready to be changed."""
+    entries = list(content.get("stages") or [])
+    content["stages"] = entries
+    found = []
+    for i, entry in enumerate(entries):
+        key, fields = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()), ("", {}))
+        fields = dict(fields or {})
+        found.append(str(fields.get("name") or key))
+        if found[-1] == name:
+            entries[i] = {key: fields}
+            return fields
+    near = difflib.get_close_matches(name, found, n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(found) or 'none'}."
+    raise ConfigError(f"--set {override}: the config has no stage '{name}'. {hint}")
+
+
+class _Checker:
+    """Turns plain values into models, and pydantic's errors into ours."""
+
+    def __init__(self, located: Located) -> None:
+        self.located = located
+
+    def config(self, content: dict[str, Any]) -> Config:
+        known = list(Config.model_fields)
+        for key in content:
+            if key not in known:
+                self._fail((key,), f"there is no key '{key}'.{_near(key, [*known, 'extends'])} A config has: {', '.join(known)}")
+        for key in ("input", "output", "stages"):
+            if not content.get(key):
+                self._fail((key,), f"'{key}' is missing" + (" or empty" if key in content else ""))
+        if not isinstance(content["output"], str):
+            self._fail(("output",), f"output is the path of a run directory, not {content['output']!r}")
+        source = content["input"]
+        block = {"path": source} if isinstance(source, (str, list)) else source
+        return Config(
+            input=self._model(Input, block, ("input",), "input"),
+            output=content["output"],
+            stages=tuple(self.stages(content["stages"])),
+            execution=self._model(Execution, content.get("execution") or {}, ("execution",), "execution"),
+        )
+
+    def stages(self, entries: Any) -> list[Stage]:
+        if not isinstance(entries, list):
+            self._fail(("stages",), "stages is a list: `- gopher` or `- gopher: {word_count: {min: 50}}`")
+        placed: list[Stage] = []
+        for i, entry in enumerate(entries):
+            stage = self._stage(entry, i)
+            if stage.name in [other.name for other in placed]:
+                self._fail(("stages", i), f"there are two stages '{stage.name}'; give one another name: {{name: {stage.name}2}}")
+            self._check_needs(stage, placed, i)
+            placed.append(stage)
+        return placed
+
+    def _stage(self, entry: Any, i: int) -> Stage:
+        if isinstance(entry, str):
+            entry = {entry: {}}
+        if not isinstance(entry, Mapping) or len(entry) != 1:
+            self._fail(("stages", i), f"a stage is a name, or a name and its fields, not {entry!r}. Each one starts with `- `")
+        key, fields = next(iter(entry.items()))
+        try:
+            cls = registry.load(str(key))
+        except ConfigError as error:
+            self._fail(("stages", i, key), str(error))
+        fields = {} if fields is None else fields
+        if isinstance(fields, Mapping):
+            fields = {"name": str(key)} | dict(fields)
+        return self._model(cls, fields, ("stages", i, key), str(key))
+
+    def _check_needs(self, stage: Stage, before: list[Stage], i: int) -> None:
+        given = {f"{other.name}.{name}" for other in before for name in other.signals()}
+        own = {f"{stage.name}.{name}" for name in stage.signals()}
+        needed = [*stage.needs, *([LANGUAGE] if stage.by_language and LANGUAGE not in own else [])]
+        for signal in needed:
+            if signal not in given:
+                giver = signal.split(".")[0]
+                self._fail(("stages", i), f"{stage.name} needs {signal}: put the stage `{giver}` before it")
+
+    def _model(self, cls: type[Any], fields: Any, path: KeyPath, name: str) -> Any:
+        if not isinstance(fields, Mapping):
+            self._fail(path, f"{name} takes fields, `{name}: {{field: value}}`, not {fields!r}")
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            at = tuple(part for part in problem["loc"] if isinstance(part, (str, int)))
+            self._fail((*path, *at), _in_plain_words(cls, name, at, problem))
+
+    def _fail(self, path: KeyPath, message: str) -> Any:
+        raise ConfigError(f"{self.located.place(path)}: {message}")
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def _in_plain_words(cls: type[BaseModel], name: str, at: KeyPath, problem: Any) -> str:
+    """One pydantic error as a sentence that says what to write instead."""
+    is_stage = issubclass(cls, Stage)
+    see = f" See: tamis stages {name}" if is_stage else ""
+    where = ".".join(map(str, (name, *at)))
+    value = problem.get("input")
+    if problem["type"] == "extra_forbidden":
+        bound = at[0] if len(at) > 1 else None
+        known = ["min", "max"] if bound else list(cls.model_fields)
+        owner = f"{name}.{bound}" if bound else name
+        return f"{owner} has no field '{at[-1]}'.{_near(str(at[-1]), known) or f' It has: {chr(44).join(known)}.'}{see}"
+    if problem["type"] == "model_type" and at and isinstance(getattr(cls.model_fields.get(str(at[0])), "default", None), Bounds):
+        low, high = (value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, value))
+        return f"{where} is a bound: write {{min: {low}}}, {{max: {high}}} or both, not {value!r}.{see}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}" + ("" if problem["type"] == "value_error" else f", not {value!r}") + f".{see}"

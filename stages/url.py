@@ -1,0 +1,138 @@
+"""What a page's address says about it, against lists that the user names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pydantic import field_validator
+
+from stages.contract import Bounds, Count, Fact, Filter, Flag, Signals
+from stages.errors import StageError
+from stages.text.batch import TextBatch
+
+_WORDS = re.compile("[a-z0-9]+")
+_HOSTS_LINE = re.compile(r"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+")
+
+
+class Url(Filter):
+    """Blocklists on a page's address, after RefinedWeb (Penedo et al. 2023, arXiv 2306.01116, appendix G.1).
+
+    Three kinds of word lists as in datatrove 0.10's URLFilter, but everything is compared in lower case. No list comes with
+    Tamis: name files of your own, one entry a line (`#` starts a comment; a hosts file will do), or a column of a Parquet
+    file as `lists/adult.parquet:domain`. A signal whose list is not named is null, as is every signal of a document without
+    an address.
+    """
+
+    domain_listed: Fact = Flag()
+    """The host, or a domain above it, is in `domains`: `a.b.example.com` is listed if `example.com` is."""
+    address_listed: Fact = Flag()
+    """The whole address, without scheme, `www.` and a last slash, is in `addresses`."""
+    banned_word_count: Count = Bounds(max=0)
+    """Words of the address (runs of ASCII letters and digits) that are in `banned_words`."""
+    suspect_word_count: Count = Bounds(max=1)
+    """Different words of the address that are in `suspect_words`."""
+    banned_part_count: Count = Bounds(max=0)
+    """Entries of `banned_parts` that occur anywhere in the address, other characters than letters and digits left out."""
+
+    domains: tuple[str, ...] = ()
+    """Files of domains."""
+    addresses: tuple[str, ...] = ()
+    """Files of addresses."""
+    banned_words: tuple[str, ...] = ()
+    """Files of words of which one is too many."""
+    suspect_words: tuple[str, ...] = ()
+    """Files of words of which two are too many."""
+    banned_parts: tuple[str, ...] = ()
+    """Files of strings that may not occur, not even across words: choose long ones."""
+
+    @field_validator("domains", "addresses", "banned_words", "suspect_words", "banned_parts", mode="before")
+    @classmethod
+    def _one_file_will_do(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    def setup(self) -> None:
+        assert self._lists is not None
+
+    def assets(self) -> Mapping[str, str]:
+        files = (*self.domains, *self.addresses, *self.banned_words, *self.suspect_words, *self.banned_parts)
+        return {file: hashlib.sha256(_path_and_column(file)[0].read_bytes()).hexdigest() for file in files}
+
+    @cached_property
+    def _lists(self) -> dict[str, frozenset[str]]:
+        """Entries by field, normalised as the address is."""
+        normalise = {"domains": _host, "addresses": _bare}
+        fields = {name: getattr(self, name) for name in (*normalise, "banned_words", "suspect_words", "banned_parts")}
+        return {
+            name: frozenset(normalise.get(name, str.lower)(entry) for file in files for entry in _entries(file))
+            for name, files in fields.items()
+        }
+
+    def measure(self, batch: TextBatch) -> Signals:
+        urls = batch.table["url"].to_pylist() if "url" in batch.table.column_names else [None] * batch.num_rows
+        lists = self._lists
+        found = [None if not url else self._judge(url.strip(), lists) for url in urls]
+        signals: Signals = {}
+        for i, (name, field) in enumerate(zip(self.signals(), lists, strict=True)):
+            known = bool(getattr(self, field))
+            values = [None if row is None or not known else row[i] for row in found]
+            signals[name] = pa.array(values, self.signals()[name].type)
+        return signals
+
+    @staticmethod
+    def _judge(url: str, lists: dict[str, frozenset[str]]) -> tuple[bool, bool, int, int, int]:
+        words = _WORDS.findall(url.lower())
+        glued = "".join(words)
+        return (
+            bool(lists["domains"]) and any(domain in lists["domains"] for domain in _domains_above(_host(url))),
+            _bare(url) in lists["addresses"],
+            sum(word in lists["banned_words"] for word in words),
+            len(lists["suspect_words"].intersection(words)),
+            sum(part in glued for part in lists["banned_parts"]),
+        )
+
+
+def _host(url: str) -> str:
+    """Host of an address or of a bare domain, in lower case, without `www.`, user, port and a last dot."""
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+    except ValueError:  # a bracket that belongs to no IPv6 address
+        return ""
+    return host.rstrip(".").removeprefix("www.")
+
+
+def _domains_above(host: str) -> Iterable[str]:
+    labels = host.split(".")
+    return (".".join(labels[i:]) for i in range(len(labels)))
+
+
+def _bare(url: str) -> str:
+    return url.lower().partition("://")[2 if "://" in url else 0].removeprefix("www.").rstrip("/")
+
+
+def _path_and_column(file: str) -> tuple[Path, str | None]:
+    path, colon, column = file.rpartition(":")
+    if colon and path.endswith(".parquet"):
+        return Path(path), column
+    return Path(file), None
+
+
+@lru_cache(maxsize=32)
+def _entries(file: str) -> tuple[str, ...]:
+    """The entries of a list file. Raises StageError when it cannot be read."""
+    path, column = _path_and_column(file)
+    try:
+        if column is not None:
+            import pyarrow.parquet as pq
+
+            return tuple(value for value in pq.read_table(path, columns=[column])[column].to_pylist() if value)
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
+        raise StageError(f"url: the list {file} cannot be read: {error}") from error
+    bare = (_HOSTS_LINE.sub("", line.partition("#")[0]).strip() for line in lines)
+    return tuple(line for line in bare if line)
