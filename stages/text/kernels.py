@@ -45,7 +45,7 @@ _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _S29, _S33 = np.uint64(29), np.uint64(33)
 _ONE = np.uint64(1)
-_NEWLINE, _RETURN, _DOT = 10, 13, 46
+_NEWLINE, _RETURN, _DOT, _COMMA, _UNDERSCORE = 10, 13, 46, 44, 95
 _CHAR_BULLET, _CHAR_HYPHEN, _CHAR_ELLIPSIS = 0x2022, 0x2D, 0x2026
 
 
@@ -132,10 +132,22 @@ def count_chars(data, offsets, out):
 
 
 @njit(inline="always")
+def joins(code, before, after):  # type: ignore[no-untyped-def]
+    """Whether a mark inside a word belongs to it, by the classes of its neighbours; see `Words`."""
+    if not after & _IN_WORD or after & UNSPACED:
+        return False
+    if code == _COMMA:
+        return before & DIGIT and after & DIGIT
+    if code == _DOT:
+        return (before & DIGIT and after & DIGIT) or (not before & DIGIT and after & LETTER)
+    return True
+
+
+@njit(inline="always")
 def word_end(data, i, high, classes):  # type: ignore[no-untyped-def]
     """End, hash, code points and class union of the word that starts at byte `i`."""
     code, width = decode(data, i)
-    seen = classes[code]
+    seen = last = classes[code]
     unspaced = seen & UNSPACED
     h = extend(_ONE, code)
     count = 1
@@ -148,16 +160,17 @@ def word_end(data, i, high, classes):  # type: ignore[no-untyped-def]
                 break
         elif unspaced:
             break
-        elif flags & APOSTROPHE:
+        elif flags & APOSTROPHE or code == _DOT or code == _COMMA or code == _UNDERSCORE:
             if i + width >= high:
                 break
             after, _ = decode(data, i + width)
-            if not classes[after] & _IN_WORD or classes[after] & UNSPACED:
+            if not joins(code, last, classes[after]):
                 break
         elif not flags & JOINER:
             break
         h = extend(h, code)
         seen |= flags
+        last = flags
         count += 1
         i += width
     return i, finish(h), count, seen

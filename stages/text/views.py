@@ -44,8 +44,9 @@ class Spans:
 class Words(Spans):
     """Words and punctuation.
 
-    A word is a maximal run of letters, marks, digits and joiners (U+200C, U+200D, soft hyphen, U+2060), and of apostrophes
-    (' and ’) with a letter, mark or digit on both sides. Each letter of a script written without spaces (Han, Kana, Thai, Lao,
+    A word is a maximal run of letters, marks, digits and joiners (U+200C, U+200D, soft hyphen, U+2060), held together by single
+    marks inside it as in Unicode's UAX #29: an apostrophe (' or ’) or `_` with a letter, mark or digit on both sides, a dot
+    between letters or between digits ("example.com", "3.14"), a comma between digits ("1,000"). Each letter of a script written without spaces (Han, Kana, Thai, Lao,
     Khmer, Burmese) is a word of its own, with the marks that follow it. Every other visible character is a token of its own,
     flagged PUNCTUATION; white space, control and format characters separate and are no tokens. Case is kept.
 
