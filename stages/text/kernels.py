@@ -176,6 +176,21 @@ def word_end(data, i, high, classes):  # type: ignore[no-untyped-def]
     return i, finish(h), count, seen
 
 
+@njit(inline="always")
+def run_end(data, i, high, code, width):  # type: ignore[no-untyped-def]
+    """End, hash and code points of the run of one mark that starts at byte `i`."""
+    h = _ONE
+    count = 0
+    while i < high:
+        other, _ = decode(data, i)
+        if other != code:
+            break
+        h = extend(h, code)
+        count += 1
+        i += width
+    return i, finish(h), count
+
+
 @njit(
     int64(BYTES, INT64S, CLASSES, int64[::1], int64[::1], types.int32[::1], types.int32[::1], uint64[::1], types.int32[::1], uint8[::1]),
     nogil=True,
@@ -199,10 +214,8 @@ def split_words(data, offsets, classes, begin, end, start, stop, hashes, num_cha
                 i, hashes[m], num_chars[m], seen = word_end(data, i, high, classes)
                 flags[m] = HAS_LETTER if seen & LETTER else 0
             else:
-                hashes[m] = finish(extend(_ONE, code))
-                num_chars[m] = 1
+                i, hashes[m], num_chars[m] = run_end(data, i, high, code, width)
                 flags[m] = PUNCTUATION
-                i += width
             stop[m] = i - low
             m += 1
         end[d] = m

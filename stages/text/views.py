@@ -47,8 +47,8 @@ class Words(Spans):
     A word is a maximal run of letters, marks, digits and joiners (U+200C, U+200D, soft hyphen, U+2060), held together by single
     marks inside it as in Unicode's UAX #29: an apostrophe (' or ’) or `_` with a letter, mark or digit on both sides, a dot
     between letters or between digits ("example.com", "3.14"), a comma between digits ("1,000"). Each letter of a script written without spaces (Han, Kana, Thai, Lao,
-    Khmer, Burmese) is a word of its own, with the marks that follow it. Every other visible character is a token of its own,
-    flagged PUNCTUATION; white space, control and format characters separate and are no tokens. Case is kept.
+    Khmer, Burmese) is a word of its own, with the marks that follow it. Every other visible character, or run of the same
+    one ("...", "-----"), is a token of its own, flagged PUNCTUATION; white space, control and format characters separate and are no tokens. Case is kept.
 
     `flags`: PUNCTUATION, HAS_LETTER (at least one `str.isalpha`).
     """
