@@ -6,7 +6,10 @@ code. Words come from datatrove's tokenizer, in both senses: `views` puts them i
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,13 @@ from datatrove.pipeline.filters import (
 )
 from datatrove.utils.text import PUNCTUATION_SET, split_into_sentences, split_into_words
 
+from pipeline import stats as counting
+from pipeline.sieve import sieve
+from stages.contract import decide, run_stage
+from stages.heuristics.c4 import C4
+from stages.heuristics.fineweb import FineWeb
+from stages.heuristics.gopher import Gopher
+from stages.heuristics.repetition import Repetition
 from stages.text.batch import TextBatch
 from stages.text.kernels import HAS_LETTER, PUNCTUATION
 from stages.text.views import Words, hash_word
@@ -85,19 +95,23 @@ def rules() -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def symbol_verdict(text: str) -> dict[str, bool]:
-    """Gopher's two symbol rules share one parameter; datatrove's reason tells them apart."""
-    found = GopherQualityFilter(**{**OFF_QUALITY, "max_symbol_word_ratio": 0.1}).filter(Document(text, "0"))
+    """Gopher's two symbol rules share one parameter; datatrove's reason tells them apart, and hides the second one."""
+    judge = GopherQualityFilter(**{**OFF_QUALITY, "max_symbol_word_ratio": 0.1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = judge.filter(Document(text, "0"))
     reason = found[1] if isinstance(found, tuple) else None
-    return {
-        "gopher.hash_ratio": reason == "gopher_too_many_hashes",
-        "gopher.ellipsis_ratio": reason == "gopher_too_many_ellipsis",
-    }
+    if reason == "gopher_too_many_hashes":
+        return {"gopher.hash_ratio": True}
+    return {"gopher.hash_ratio": False, "gopher.ellipsis_ratio": reason == "gopher_too_many_ellipsis"}
 
 
 def keeps(judge: Any, text: str) -> tuple[bool, str]:
     """datatrove's decision and the text it leaves."""
     document = Document(text=text, id="0")
-    found = judge.filter(document)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # it takes the mean of no words
+        found = judge.filter(document)
     return (found[0] if isinstance(found, tuple) else found), document.text
 
 
@@ -146,3 +160,67 @@ def with_their_words(batch: TextBatch) -> TextBatch:
 def sentences_of(text: str) -> int:
     """Sentences as datatrove's C4 filter counts them in text that it has cleaned."""
     return sum(len(split_into_sentences(line)) for line in text.split("\n")) if text else 0
+
+
+OUR_CHAIN = (Gopher(), Repetition(), C4(terminal_punctuation=False), FineWeb())
+
+
+@dataclass
+class Agreement:
+    """How our decisions compare with datatrove's on the same documents.
+
+    `theirs`, `fed` and `own` count by rule: documents that break it in datatrove; those that we judge otherwise when fed
+    datatrove's words; those that we judge otherwise with our own. `final` holds (their filter, our rule) of the documents
+    whose final decision differs, with our own words and lines.
+    """
+
+    num_documents: int = 0
+    theirs: Counter[str] = field(default_factory=Counter)
+    fed: Counter[str] = field(default_factory=Counter)
+    own: Counter[str] = field(default_factory=Counter)
+    final: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
+
+    @property
+    def final_ratio(self) -> float:
+        return 1 - self.final.total() / self.num_documents
+
+
+def compare(texts: list[str]) -> Agreement:
+    """Judge every text by every rule, three ways. Texts may have no line break but "\n" (see `comparable`)."""
+    found = Agreement(len(texts))
+    batch = TextBatch.from_texts(texts)
+    own, fed = _verdicts(batch), _verdicts(with_their_words(batch))
+    judges = [(name, make()) for name, make in rules()]
+    after, columns = run_stage(OUR_CHAIN[2], batch)
+    cleaned = after.table["text"].to_pylist()
+    for i, text in enumerate(texts):
+        theirs = {name: not keeps(judge, text)[0] for name, judge in judges} | symbol_verdict(text)
+        spoiled = columns["lorem_ipsum"][i].as_py() or columns["curly_bracket"][i].as_py()
+        kept, left = keeps(c4_filter(), text)
+        theirs["c4"] = not kept
+        fed.setdefault("c4", {})[i] = bool(spoiled or sentences_of(cleaned[i]) < 5 or (kept and left != cleaned[i]))
+        own.setdefault("c4", {})[i] = bool(spoiled or columns["sentence_count"][i].as_py() < 5)
+        for name, drops in theirs.items():
+            found.theirs[name] += drops
+            found.fed[name] += drops != fed[name][i]
+            found.own[name] += drops != own[name][i]
+    ours = sieve(batch, OUR_CHAIN, counting.empty(stage.name for stage in OUR_CHAIN)).dropped_by.to_pylist()
+    for text, rule in zip(texts, ours, strict=True):
+        their = final_decision(text)
+        if (their is None) != (rule is None):
+            found.final[their, rule] += 1
+    return found
+
+
+def _verdicts(batch: TextBatch) -> dict[str, Any]:
+    """Masks of Gopher, repetition and FineWeb by rule; rules that datatrove calls "empty" are left out."""
+    found: dict[str, Any] = {}
+    for stage in (Gopher(), Repetition(), FineWeb()):
+        _, columns = run_stage(stage, batch)
+        found |= {f"{stage.name}.{name}": [bool(m) for m in mask] for name, mask in decide(stage, columns, None).items()}
+    return found
+
+
+def comparable(text: str) -> str:
+    """The text with every break that `str.splitlines` knows as a newline: the one definition on which we differ by design."""
+    return "\n".join(text.splitlines())
