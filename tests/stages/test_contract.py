@@ -1,0 +1,124 @@
+"""What every stage must keep to, whoever wrote it."""
+
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import stages
+from stages.contract import Bounds, Stage, decide, run_stage
+from stages.text.batch import TextBatch
+from tests.corpus import page
+from tests.strategies import TEXTS
+
+TEXT_SAMPLES = [
+    *(page(seed) for seed in range(12)),
+    "",
+    "x",
+    "\n\n",
+    "Die Katze sitzt auf der Matte und sieht aus dem Fenster. " * 8,
+    "这只猫坐在垫子上，看着窗外。" * 20,
+    "แมวนั่งอยู่บนเสื่อและมองออกไปนอกหน้าต่าง " * 10,
+    "Кошка сидит на коврике и смотрит в окно. " * 10,
+    "😀 👩\u200d💻 \u00ad \ufeff",
+]
+URLS = ["https://www.example.com/a", None, "http://b.spam.test:80/free-casino", "not a url", ""] * 4
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lists")
+    for name, content in {"domains": "spam.test\n", "words": "casino\nfree\n"}.items():
+        (folder / f"{name}.txt").write_text(content)
+    return folder
+
+
+@pytest.fixture(params=list(stages.REGISTRY))
+def stage(request, lists) -> Stage:
+    name = request.param
+    fields = {
+        "url": {"domains": str(lists / "domains.txt"), "suspect_words": str(lists / "words.txt")},
+        "datatrove": {"filter": "FineWebQualityFilter"},
+    }
+    if name == "datatrove":
+        pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip install 'tamis[datatrove]'")
+    return stages.load(name).model_validate({"name": name} | fields.get(name, {}))
+
+
+def batch_of(texts: list[str]) -> TextBatch:
+    return TextBatch.from_texts(texts, url=pa.array((URLS * len(texts))[: len(texts)], pa.string()))
+
+
+def test_signals_have_their_declared_types(stage):
+    for texts in (TEXT_SAMPLES, []):
+        after, columns = run_stage(stage, batch_of(texts))
+        assert list(columns) == list(stage.signals())
+        for name, signal in stage.signals().items():
+            assert columns[name].type == signal.type
+            assert len(columns[name]) == len(texts)
+        assert after.num_rows == len(texts)
+        assert set(after.signals) == {f"{stage.name}.{name}" for name in columns}
+
+
+def test_any_split_gives_the_same_answer(stage):
+    whole = run_stage(stage, batch_of(TEXT_SAMPLES))
+    for cut in (1, 7, len(TEXT_SAMPLES) - 1):
+        batch = batch_of(TEXT_SAMPLES)
+        parts = [run_stage(stage, batch.take(rows)) for rows in np.split(np.arange(len(TEXT_SAMPLES)), [cut])]
+        for name, column in whole[1].items():
+            assert pa.concat_arrays([columns[name] for _, columns in parts]).equals(column), name
+        texts = [text for after, _ in parts for text in after.table["text"].to_pylist()]
+        assert texts == whole[0].table["text"].to_pylist()
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(TEXTS, min_size=1, max_size=4))
+def test_a_document_is_judged_alone(stage, texts):
+    """Whatever else is in the batch, on any text."""
+    _, together = run_stage(stage, batch_of(texts))
+    _, alone = run_stage(stage, TextBatch(batch_of(texts).table.slice(len(texts) - 1)))
+    for name, column in together.items():
+        assert column.slice(len(texts) - 1).equals(alone[name]), name
+
+
+def test_views_computed_before_change_nothing(stage):
+    fresh, used = batch_of(TEXT_SAMPLES), batch_of(TEXT_SAMPLES)
+    for name in ("words", "lines", "paragraphs", "sentences"):
+        assert getattr(used, name) is not None
+    rows = np.arange(len(TEXT_SAMPLES))[::2]
+    for name, column in run_stage(stage, fresh.take(rows))[1].items():
+        assert column.equals(run_stage(stage, used.take(rows))[1][name])
+
+
+def test_null_never_drops(stage):
+    _, columns = run_stage(stage, batch_of(TEXT_SAMPLES))
+    nothing = {name: pa.nulls(len(column), column.type) for name, column in columns.items()}
+    assert not any(mask.any() for mask in decide(stage, nothing, None).values())
+
+
+def test_a_stage_is_its_config(stage):
+    assert type(stage).model_validate(stage.model_dump(mode="json")) == stage
+    assert pickle.loads(pickle.dumps(stage)) == stage
+
+
+def test_everything_is_documented(stage):
+    cls = type(stage)
+    assert "\n" in (cls.__doc__ or ""), "say where the definitions come from"
+    for name, field in cls.model_fields.items():
+        assert field.description or name == "name", f"{name} has no docstring"
+    for name, signal in cls.signals().items():
+        assert signal.unit, name
+
+
+def test_unknown_fields_are_refused(stage):
+    with pytest.raises(ValueError, match="extra_forbidden|Extra inputs"):
+        type(stage).model_validate(stage.model_dump() | {"word_cout": 1})
+
+
+@pytest.mark.parametrize("value", [{"min": 2, "max": 1}, {"min": True}, {"min": float("nan")}, {"least": 1}])
+def test_bounds_that_make_no_sense_are_refused(value):
+    with pytest.raises(ValueError):
+        Bounds.model_validate(value)
