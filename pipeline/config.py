@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -267,8 +268,10 @@ class _Checker:
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
-            problem = error.errors()[0]
+            problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
             at = tuple(part for part in problem["loc"] if isinstance(part, (str, int)))
+            if not at and (found := re.search(r"by_language\.(\S+)", problem["msg"])):
+                at = ("by_language", found[1])
             self._fail((*path, *at), _in_plain_words(cls, name, at, problem))
 
     def _fail(self, path: KeyPath, message: str) -> Any:
@@ -290,9 +293,10 @@ def _in_plain_words(cls: type[BaseModel], name: str, at: KeyPath, problem: Any) 
         bound = at[0] if len(at) > 1 else None
         known = ["min", "max"] if bound else list(cls.model_fields)
         owner = f"{name}.{bound}" if bound else name
-        return f"{owner} has no field '{at[-1]}'.{_near(str(at[-1]), known) or f' It has: {chr(44).join(known)}.'}{see}"
+        return f"{owner} has no field '{at[-1]}'.{_near(str(at[-1]), known) or ' It has: ' + ', '.join(known) + '.'}{see}"
     if problem["type"] == "model_type" and at and isinstance(getattr(cls.model_fields.get(str(at[0])), "default", None), Bounds):
         low, high = (value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, value))
         return f"{where} is a bound: write {{min: {low}}}, {{max: {high}}} or both, not {value!r}.{see}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" + ("" if problem["type"] == "value_error" else f", not {value!r}") + f".{see}"
+    if problem["type"] == "value_error":
+        return f"{where}: {problem['msg'].removeprefix('Value error, ')}{see}"
+    return f"{where}: {problem['msg']}, not {value!r}.{see}"

@@ -17,6 +17,7 @@ so every decision can be read off the recorded numbers, and made again without m
 
 from __future__ import annotations
 
+import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -221,8 +222,9 @@ class Stage(BaseModel, ABC):
     @classmethod
     def _override(cls, data: dict[str, Any], language: str, field: str, rule: Any) -> Decision:
         if field not in cls.signals():
-            known = ", ".join(cls.signals())
-            raise ValueError(f"by_language.{language} has no signal '{field}'; this stage has: {known}")
+            near = difflib.get_close_matches(field, cls.signals(), n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"This stage has: {', '.join(cls.signals())}"
+            raise ValueError(f"by_language.{language} has no signal '{field}'. {hint}")
         default = cls.model_fields[field].default
         own = data.get(field, default)
         return type(default).model_validate(_merged(type(default).model_validate(own), rule))

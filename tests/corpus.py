@@ -35,6 +35,6 @@ def write_jsonl(path: Path, num_documents: int, first: int = 0) -> Path:
     """Pages `first`, `first + 1`, … as JSON lines with an id, a url and a further column."""
     with path.open("w", encoding="utf-8") as file:
         for seed in range(first, first + num_documents):
-            row = {"id": f"page-{seed}", "url": f"https://example.org/{seed}", "text": page(seed), "rank": seed % 7}
+            row = {"id": f"page-{seed}", "url": f"https://example.org/{seed}", "text": page(seed), "number": seed % 7}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     return path

@@ -80,10 +80,10 @@ def test_signals_explain_every_drop(reference):
 
 
 def test_incoming_columns_travel_along(reference):
-    table = reference.documents.to_table(columns=["id", "url", "rank"])
+    table = reference.documents.to_table(columns=["id", "url", "number"])
     for row in table.slice(0, 20).to_pylist():
         number = int(row["id"].removeprefix("page-"))
-        assert (row["url"], row["rank"]) == (f"https://example.org/{number}", number % 7)
+        assert (row["url"], row["number"]) == (f"https://example.org/{number}", number % 7)
 
 
 @pytest.mark.parametrize("workers", [2, 4])
