@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import build_stages
+from pipeline.io.files import AtomicFile
 from pipeline.io.input import Input
 from pipeline.io.read import Chunk, read_shard
 from pipeline.io.shards import list_shards
+from pipeline.io.write import ParquetSink
 from pipeline.sieve import signal_types
+from pipeline.yaml_lines import parse
 from stages.contract import Stage, run_stage
-from stages.errors import InputError
+from stages.errors import ConfigError, InputError
 from stages.text.batch import TextBatch
 
 BATCH_BYTES = 32 << 20
@@ -54,6 +59,49 @@ def annotate_path(source: Input, stages: Sequence[Stage]) -> Iterator[pa.Table]:
     for shard in manifest.shards:
         for chunk in read_shard(shard, manifest, source, BATCH_BYTES):
             yield annotate_table(_with_errors(chunk), stages)
+
+
+def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
+    """Annotate an input into a .parquet or .jsonl file; returns the number of rows.
+
+    Args:
+        stages: names, comma separated, or a YAML list as in a config.
+
+    Raises ConfigError when the output is no such file, or is one of the inputs.
+    """
+    specs = parse(stages) if stages.lstrip().startswith(("[", "-")) else [name.strip() for name in stages.split(",")]
+    described = Input(path=source, text=text)
+    placed = build_stages(specs)
+    if output.suffix not in (".parquet", ".jsonl"):
+        raise ConfigError(f"--output {output}: write a file that ends in .parquet or .jsonl")
+    inputs = {Path(shard.path).resolve() for shard in list_shards(described).shards}
+    if output.resolve() in inputs:
+        raise ConfigError(f"--output {output} is one of the inputs; choose another file")
+    tables = annotate_path(described, placed)
+    return _write_parquet(tables, output) if output.suffix == ".parquet" else _write_jsonl(tables, output)
+
+
+def _write_parquet(tables: Iterator[pa.Table], output: Path) -> int:
+    first = next(tables)
+    with ParquetSink(str(output.parent), output.name, first.schema) as sink:
+        for table in chain([first], tables):
+            sink.write(table)
+        return sink.close().rows
+
+
+def _write_jsonl(tables: Iterator[pa.Table], output: Path) -> int:
+    rows = 0
+    file = AtomicFile(str(output))
+    try:
+        for table in tables:
+            for row in table.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False, default=str).encode() + b"\n")
+            rows += table.num_rows
+    except BaseException:
+        file.discard()
+        raise
+    file.commit()
+    return rows
 
 
 def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text") -> pa.Table:

@@ -112,6 +112,7 @@ class Progress:
             "phase": self.phase,
             "tasks": {"done": self.num_done, "total": self.num_tasks, "running": self.num_live},
             "workers": self.num_workers,
+            "worker_deaths": self.num_deaths,
             "wall_seconds": round(self.seconds, 3),
             "start_up_seconds": round(self.compile_seconds, 3),
             **self.stats(),

@@ -1,0 +1,70 @@
+"""What stages there are and what their fields mean: read from the classes, so that it is never out of date."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import stages as registry
+from stages.contract import Decision, Stage
+
+
+def overview() -> list[dict[str, Any]]:
+    """Name, kind, number of signals and first line of every stage."""
+    found = []
+    for name in registry.names():
+        cls = registry.load(name)
+        found.append(
+            {"name": name, "kind": cls.__mro__[1].__name__, "signals": len(cls.signals()), "summary": _doc(cls).split("\n")[0]}
+        )
+    return found
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Everything about one stage. Raises ConfigError for an unknown name."""
+    cls = registry.load(name)
+    signals = cls.signals()
+    fields = cls.model_fields
+    return {
+        "name": name,
+        "kind": cls.__mro__[1].__name__,
+        "version": cls.version,
+        "doc": _doc(cls),
+        "needs": list(cls.needs),
+        "signals": [
+            {
+                "name": f"{name}.{field}",
+                "type": str(signal.type),
+                "unit": signal.unit,
+                "default": rule_text(fields[field].default),
+                "definition": _flat(fields[field].description),
+            }
+            for field, signal in signals.items()
+        ],
+        "parameters": [
+            {"name": field, "default": _default_text(info), "definition": _flat(info.description)}
+            for field, info in fields.items()
+            if field not in signals and (field not in Stage.model_fields or field in ("action", "by_language"))
+        ],
+    }
+
+
+def rule_text(rule: Decision) -> str:
+    """A decision as a config writes it."""
+    content = rule.model_dump(mode="json")
+    if isinstance(content, dict):
+        ends = [f"{end}: {value}" for end, value in content.items() if value is not None]
+        return "{" + ", ".join(ends) + "}" if ends else "no bound"
+    return "any" if content is None else "drops where true" if content is True else str(content)
+
+
+def _default_text(info: Any) -> str:
+    return "required" if info.is_required() else repr(info.get_default(call_default_factory=True))
+
+
+def _doc(cls: type[Stage]) -> str:
+    return inspect.cleandoc(cls.__doc__ or "")
+
+
+def _flat(text: str | None) -> str:
+    return " ".join((text or "").split())

@@ -1,0 +1,183 @@
+"""The command `tamis`: one function a command, no logic. Heavy imports happen inside, so that `--help` is quick.
+
+Exit codes: 0 done; 1 the run failed; 2 the request was wrong; 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stages.errors import ConfigError, InputError, MissingPartError, TamisError
+
+app = typer.Typer(
+    name="tamis",
+    help="A fine sieve for pretraining corpora: raw web text in, the documents worth training on out, every decision on record.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset: fineweb.")]
+InputPath = Annotated[str | None, typer.Option("--input", metavar="GLOB", help="Replaces input.path.")]
+OutputPath = Annotated[str | None, typer.Option("--output", metavar="RUN", help="Replaces output: the run directory.")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="stages.gopher.word_count.min=100; repeatable.")
+]
+RunPath = Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+
+
+@app.callback(invoke_without_command=True)
+def tamis(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
+) -> None:
+    """A fine sieve for pretraining corpora."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(f"tamis {version_of('tamis')}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    config: ConfigPath,
+    input: InputPath = None,
+    output: OutputPath = None,
+    set: Sets = None,
+    executor: Annotated[str, typer.Option(help="Who runs the tasks: local.")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time; default: one a core.")] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
+) -> None:
+    """Run a config, or go on with its run where it stopped."""
+    from rich.console import Console
+
+    from pipeline.launch import run as launch
+    from pipeline.terminal import Display, print_outcome
+
+    overrides = [*(set or []), f"execution.executor={executor}"]
+    with Display(quiet) as display:
+        done = launch(config, input=input, output=output, set=overrides, workers=workers, show=display)
+    if as_json:
+        print(json.dumps(done.stats))
+    elif not quiet:
+        print_outcome(done.stats, done.path, Console())
+
+
+@app.command()
+def plan(config: ConfigPath, input: InputPath = None, output: OutputPath = None, set: Sets = None, as_json: AsJson = False) -> None:
+    """Show what a run would do: phases, tasks, bounds, what is done already."""
+    from rich.console import Console
+
+    from pipeline.config import load_config
+    from pipeline.preview import preview
+    from pipeline.terminal_text import print_plan
+
+    found = preview(load_config(config, overrides=set or [], input=input, output=output))
+    print(json.dumps(found)) if as_json else print_plan(found, Console())
+
+
+@app.command()
+def status(
+    run: RunPath,
+    watch: Annotated[bool, typer.Option("--watch", help="Redraw until the run is done.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a run stands, from its directory."""
+    from rich.console import Console
+
+    from pipeline.runs import open_run
+    from pipeline.terminal import watch_run
+
+    opened = open_run(run)
+    print(json.dumps(opened.stats)) if as_json else watch_run(opened, Console(), watch)
+
+
+@app.command()
+def annotate(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="A file, glob or directory.")],
+    stages: Annotated[str, typer.Option(help="Names, comma separated, or a YAML list of stages with fields.")],
+    output: Annotated[Path, typer.Option(help="A .parquet or .jsonl file.")],
+    text: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+) -> None:
+    """Write every input row, in its order, with a column for every signal; drop nothing."""
+    from pipeline.annotation import annotate_file
+
+    rows = annotate_file(input, stages, output, text)
+    print(f"{rows:,} rows written to {output}", file=sys.stderr)
+
+
+@app.command("stages")
+def list_stages(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage, for all its fields.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the stages, or explain one: its signals, bounds and where they come from."""
+    from rich.console import Console
+
+    from pipeline.catalogue import describe, overview
+    from pipeline.terminal_text import print_overview, print_stage
+
+    found: Any = overview() if name is None else describe(name)
+    if as_json:
+        print(json.dumps(found))
+    elif name is None:
+        print_overview(found, Console())
+    else:
+        print_stage(found, Console())
+
+
+def main() -> None:
+    """The console command: runs a command, turns errors into messages and exit codes."""
+    import click
+
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help(), file=sys.stderr)
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error, 2, _usage(error))
+    except (click.Abort, KeyboardInterrupt) as error:
+        _fail(error, 130, f"stopped. What is done is kept; go on with: {_again()}")
+    except (ConfigError, MissingPartError) as error:
+        _fail(error, 2, str(error))
+    except InputError as error:
+        _fail(error, 2 if str(error).startswith("nothing to read") else 1, str(error))
+    except TamisError as error:
+        _fail(error, 1, f"{error}\nWhat is done is kept; go on with: {_again()}")
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        _fail(error, 1, f"internal error: {type(error).__name__}: {error}. Run again with: tamis --debug …")
+
+
+def _fail(error: BaseException, code: int, message: str) -> None:
+    if "--debug" in sys.argv[1:3]:
+        raise error
+    print(f"tamis: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _usage(error: Any) -> str:
+    """A wrong command or option, with where to find the right one."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "tamis"
+    return f"{error.format_message()} See: {path} --help"
+
+
+def _again() -> str:
+    import shlex
+
+    return shlex.join(["tamis", *sys.argv[1:]])

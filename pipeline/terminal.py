@@ -1,0 +1,243 @@
+"""What a run looks like on a terminal: while it goes on, and when it is done.
+
+Everything is drawn from one snapshot (`stats.json`), so that `tamis run` and `tamis status`, on any machine that sees the run
+directory, show the same. A terminal gets a table that is redrawn four times a second; anything else a line every ten seconds.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from pipeline import stats as counting
+from pipeline.numbers import duration, percent, short
+from pipeline.progress import Progress
+from pipeline.runs import Run
+
+LINE_EVERY_S = 10.0
+SLOWEST = "◂ slowest"
+READING, WRITING = "(reading)", "(writing)"
+
+
+class Display:
+    """Shows a run's progress on stderr: a live table, or lines where there is no terminal. Call it with a Progress."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(stderr=True)
+        self._quiet = quiet
+        self._live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        if self._live and not self._quiet:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live and not self._quiet:
+            self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        if self._quiet or time.monotonic() < self._next:
+            return
+        snapshot = progress.snapshot()
+        if self._live:
+            self._next = time.monotonic() + 0.25
+            self._live.update(picture(snapshot, self.console.width), refresh=True)
+        else:
+            self._next = time.monotonic() + LINE_EVERY_S
+            print(line(snapshot), file=sys.stderr, flush=True)
+
+
+def line(snapshot: dict[str, Any]) -> str:
+    """The state of a run as `key=value` pairs, for logs."""
+    read, tasks = snapshot["input"], snapshot["tasks"]
+    seconds = max(snapshot["wall_seconds"], 1e-9)
+    pairs = {
+        "state": snapshot["state"],
+        "phase": snapshot["phase"],
+        "tasks": f"{tasks['done']}/{tasks['total']}",
+        "documents": read["documents"],
+        "kept": snapshot["output"]["documents"],
+        "megabytes": round(read["bytes"] / 1e6, 1),
+        "megabytes_per_s": round(read["bytes"] / 1e6 / seconds, 2),
+        "unreadable": counting.num_rejected(snapshot),
+        "seconds": round(snapshot["wall_seconds"], 1),
+    }
+    return " ".join(f"{key}={value}" for key, value in pairs.items())
+
+
+def picture(snapshot: dict[str, Any], width: int) -> RenderableType:
+    """The live view: where the run is, a row for every stage, what to know besides."""
+    return Group(_head(snapshot, width), stage_table(snapshot, width), _foot(snapshot))
+
+
+def _head(snapshot: dict[str, Any], width: int) -> RenderableType:
+    tasks, read = snapshot["tasks"], snapshot["input"]
+    seconds = max(snapshot["wall_seconds"] - snapshot["start_up_seconds"], 1e-9)
+    done, total = tasks["done"], tasks["total"]
+    begun = done + tasks["running"] / 2  # a running task is, on average, half done
+    speed = f"{short(read['documents'] / seconds)} docs/s  {short(read['bytes'] / seconds, 'B/s')}"
+    left = ""
+    if snapshot["state"] == "running" and begun and total > done and read["documents"]:
+        left = f"  about {duration(seconds * (total - begun) / begun)} left"
+    bar = Table.grid(padding=(0, 1))
+    bar.add_row(
+        Text(snapshot["phase"] or "starting", style="bold"),
+        ProgressBar(total=max(total, 1), completed=begun, width=max(min(width - 70, 40), 8)),
+        f"{done}/{total} tasks  {short(read['documents'])} docs  {speed}{left}",
+    )
+    return bar
+
+
+def stage_table(snapshot: dict[str, Any], width: int) -> Table:
+    """A row for every stage, and for reading and writing: in, out, kept, speed, share of the time, commonest reason."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", width=min(width, 120))
+    table.add_column("stage", no_wrap=True, max_width=16)
+    for name in ("in", "out", "kept", "docs/s", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("top reason", no_wrap=True, overflow="ellipsis")
+    stages = snapshot["stages"]
+    times = {name: counts["seconds"] for name, counts in stages.items()}
+    times |= {READING: snapshot["input"]["seconds"], WRITING: snapshot["output"]["seconds"]}
+    busy = sum(times.values())
+    slowest = max(times, key=lambda name: times[name]) if busy else ""
+
+    def row(name: str, before: int, after: int, reason: str) -> None:
+        rate = short(before / times[name]) if times[name] > 0 else "–"
+        mark = f"{SLOWEST} " if name == slowest else ""
+        style = "bold" if name == slowest else ""
+        kept = percent(after, before)
+        table.add_row(name, short(before), short(after), kept, rate, percent(times[name], busy), mark + reason, style=style)
+
+    read = snapshot["input"]["documents"]
+    row(READING, read, read, "")
+    for name, counts in stages.items():
+        row(name, counts["documents_in"], counts["documents_out"], _top_reason(name, counts))
+    kept = snapshot["output"]["documents"]
+    row(WRITING, kept, kept, "")
+    return table
+
+
+def _top_reason(stage: str, counts: dict[str, Any]) -> str:
+    if not counts["dropped"]:
+        return ""
+    rule, lost = max(counts["dropped"].items(), key=lambda item: item[1]["documents"])
+    return f"{rule.removeprefix(stage + '.')} {short(lost['documents'])}"
+
+
+def _foot(snapshot: dict[str, Any]) -> Text:
+    notes = [f"{snapshot['workers']} workers", f"{short(snapshot['peak_memory_bytes'], 'B')} peak memory of one"]
+    if snapshot["start_up_seconds"]:
+        notes.append(f"start-up {duration(snapshot['start_up_seconds'])}")
+    else:
+        notes.append("starting workers; the first run compiles, which takes up to a minute")
+    if deaths := snapshot.get("worker_deaths"):
+        notes.append(f"{deaths} workers died and were replaced")
+    if bad := counting.num_rejected(snapshot):
+        notes.append(f"{bad} records unreadable")
+    return Text(" · ".join(notes), style="dim")
+
+
+def funnel(snapshot: dict[str, Any], width: int) -> RenderableType:
+    """The outcome: documents and bytes through every stage, and the ten commonest reasons."""
+    table = Table(box=None, padding=(0, 1), header_style="dim", title_justify="left")
+    for name in ("stage", "documents", "kept", "text", "kept", ""):
+        table.add_column(name, justify="left" if name in ("stage", "") else "right", no_wrap=True)
+    read = snapshot["input"]
+    bar_width = max(width - 62, 4)
+
+    def row(name: str, documents: int, size: int, before: tuple[int, int]) -> None:
+        share = documents / read["documents"] if read["documents"] else 0
+        table.add_row(
+            name, f"{documents:,}", percent(documents, before[0]), short(size, "B"), percent(size, before[1]),
+            "█" * round(share * bar_width),
+        )  # fmt: skip
+
+    row("read", read["documents"], read["bytes"], (read["documents"], read["bytes"]))
+    for name, counts in snapshot["stages"].items():
+        row(name, counts["documents_out"], counts["bytes_out"], (counts["documents_in"], counts["bytes_in"]))
+    return table
+
+
+def reasons(snapshot: dict[str, Any]) -> RenderableType:
+    """The ten rules that dropped most documents."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("dropped by", no_wrap=True)
+    table.add_column("documents", justify="right")
+    table.add_column("of all read", justify="right")
+    table.add_column("text", justify="right")
+    for rule, counts in list(counting.dropped(snapshot).items())[:10]:
+        share = percent(counts["documents"], snapshot["input"]["documents"])
+        table.add_row(rule, f"{counts['documents']:,}", share, short(counts["bytes"], "B"))
+    return table
+
+
+def print_outcome(snapshot: dict[str, Any], path: str, console: Console) -> None:
+    """What `tamis run` ends with: funnel, reasons, unreadable records, where it all lies, what to do next."""
+    console.print(funnel(snapshot, console.width))
+    if counting.dropped(snapshot):
+        console.print(reasons(snapshot))
+    if bad := snapshot["input"]["rejected"]:
+        kinds = ", ".join(f"{counts['documents']:,} {reason.removeprefix('input.')}" for reason, counts in sorted(bad.items()))
+        console.print(f"Not readable: {kinds}. Each is in {path}/rejected with its file and offset.", highlight=False)
+    console.print()
+    size, seconds = snapshot["input"]["bytes"], snapshot["wall_seconds"]
+    console.print(
+        f"{short(size, 'B')} in {duration(seconds)}, {duration(snapshot['start_up_seconds'])} of it start-up. "
+        f"Kept documents: {path}/documents",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print("\nNext:", highlight=False)
+    for command in next_commands(snapshot, path):
+        console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
+
+
+def next_commands(snapshot: dict[str, Any], path: str) -> Sequence[str]:
+    """Three commands that go on from a finished run."""
+    found = [f"tamis status {shlex.quote(path)}"]
+    top = next(iter(counting.dropped(snapshot)), None)
+    if top:
+        stage = top.split(".")[0]
+        found.append(f"tamis stages {stage}    # what {top} means")
+    query = f"import pipeline; print(pipeline.open_run({path!r}).rejected.head(5).to_pylist())"
+    found.append(f"python -c {shlex.quote(query)}")
+    return found
+
+
+def watch_run(run: Run, console: Console, watch: bool) -> None:
+    """Draw the state of a run once, or until it has ended."""
+    if not watch:
+        console.print(picture(run.stats, console.width))
+        console.print(_state(run.stats, run.path), highlight=False, soft_wrap=True)
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            snapshot = run.stats
+            live.update(picture(snapshot, console.width), refresh=True)
+            if snapshot["state"] != "running":
+                break
+            time.sleep(1)
+    console.print(_state(snapshot, run.path), highlight=False, soft_wrap=True)
+
+
+def _state(snapshot: dict[str, Any], path: str) -> str:
+    return {
+        "done": f"done; kept documents: {path}/documents",
+        "running": "running (as of the last report; a launch that was killed looks the same)",
+        "failed": "failed; `tamis run` with the same config goes on",
+        "stopped": "stopped; `tamis run` with the same config goes on",
+    }[snapshot["state"]]

@@ -1,0 +1,72 @@
+"""Plans and stages as text on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from pipeline.numbers import duration, short
+
+
+def print_plan(plan: dict[str, Any], console: Console) -> None:
+    """What a run would do, in a few lines a phase."""
+    source = plan["input"]
+    console.print(
+        f"input   {source['files']:,} files, {short(source['bytes'], 'B')}, in {source['shards']:,} shards", highlight=False
+    )
+    console.print(f"columns {', '.join(f'{name} ({type_})' for name, type_ in source['columns'].items())}", highlight=False)
+    console.print(f"output  {plan['output']}\n", highlight=False)
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    for name in ("phase", "tasks", "done already", "directory"):
+        table.add_column(name, justify="right" if "s" in name[-1] else "left", no_wrap=True)
+    for phase in plan["phases"]:
+        tasks = "decided later" if phase["tasks"] is None else str(phase["tasks"])
+        table.add_row(phase["name"], tasks, str(phase["done"]), phase["directory"])
+    console.print(table)
+    console.print("\nstages, in this order:", highlight=False)
+    for stage in plan["stages"]:
+        bounds = ", ".join(f"{name} {_rule(rule)}" for name, rule in stage["decisions"].items()) or "measures only"
+        note = " (annotates, drops nothing)" if stage["action"] == "annotate" else ""
+        console.print(Padding(f"{stage['name']}{note}: {bounds}", (0, 0, 0, 2)), highlight=False)
+    estimate = plan["estimate"]
+    cost = f"about {duration(estimate['core_seconds'])} on one core" if estimate else "unknown until this config has run once"
+    console.print(f"\ncost    {cost}", highlight=False)
+
+
+def _rule(rule: Any) -> str:
+    if isinstance(rule, dict):
+        low, high = rule.get("min"), rule.get("max")
+        if low is not None and high is not None:
+            return f"{low:g} … {high:g}"
+        return f"≥ {low:g}" if low is not None else f"≤ {high:g}"
+    return "must be false" if rule is True else "in " + " ".join(rule)
+
+
+def print_overview(stages: list[dict[str, Any]], console: Console) -> None:
+    """All stages, a row each."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("signals", justify="right")
+    table.add_column("what it is")
+    for stage in stages:
+        table.add_row(stage["name"], stage["kind"], str(stage["signals"]), stage["summary"])
+    console.print(table)
+    console.print("\nOne of them, with every signal and bound: tamis stages NAME", highlight=False)
+
+
+def print_stage(stage: dict[str, Any], console: Console) -> None:
+    """One stage: what it is, its signals, its parameters."""
+    console.print(f"{stage['name']} ({stage['kind']})\n", style="bold", highlight=False)
+    console.print(stage["doc"], highlight=False, markup=False)
+    console.print("\nSignals, in the order in which they decide:", highlight=False)
+    for signal in stage["signals"]:
+        console.print(f"\n  {signal['name']}  [{signal['type']}, {signal['unit']}]  {signal['default']}", markup=False, highlight=False)
+        console.print(Padding(signal["definition"], (0, 0, 0, 4)), highlight=False, markup=False)
+    console.print("\nParameters:", highlight=False)
+    for parameter in stage["parameters"]:
+        console.print(f"\n  {parameter['name']}  = {parameter['default']}", markup=False, highlight=False)
+        console.print(Padding(parameter["definition"], (0, 0, 0, 4)), highlight=False, markup=False)
