@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.errors import ConfigError, InputError, MissingPartError, TamisError
+from stages.errors import TamisError
 
 app = typer.Typer(
     name="tamis",
@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+CTRL_C = 130
 
 ConfigPath = Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset: fineweb.")]
 InputPath = Annotated[str | None, typer.Option("--input", metavar="GLOB", help="Replaces input.path.")]
@@ -135,27 +137,26 @@ def list_stages(
         print_stage(found, Console())
 
 
+UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
+"""Typer brings its own copy of click or the installed one, by version."""
+
+
 def main() -> None:
     """The console command: runs a command, turns errors into messages and exit codes."""
-    import click
-
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.exceptions.Exit as stop:
+        code = app(prog_name="tamis", standalone_mode=False) or 0
+        if code == CTRL_C:  # some versions of typer make an exit code of the interrupt
+            raise KeyboardInterrupt
+        sys.exit(code)
+    except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help(), file=sys.stderr)
-        sys.exit(2)
-    except click.ClickException as error:
+    except UsageError as error:
         _fail(error, 2, _usage(error))
-    except (click.Abort, KeyboardInterrupt) as error:
-        _fail(error, 130, f"stopped. What is done is kept; go on with: {_again()}")
-    except (ConfigError, MissingPartError) as error:
-        _fail(error, 2, str(error))
-    except InputError as error:
-        _fail(error, 2 if str(error).startswith("nothing to read") else 1, str(error))
+    except (typer.Abort, KeyboardInterrupt) as error:
+        _fail(error, CTRL_C, _stopped())
     except TamisError as error:
-        _fail(error, 1, f"{error}\nWhat is done is kept; go on with: {_again()}")
+        resume = f"\nWhat is done is kept; go on with: {_again()}" if error.exit_code == 1 and "run" in sys.argv else ""
+        _fail(error, error.exit_code, f"{error}{resume}")
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
@@ -173,8 +174,14 @@ def _fail(error: BaseException, code: int, message: str) -> None:
 def _usage(error: Any) -> str:
     """A wrong command or option, with where to find the right one."""
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return f"say what to do.\n{context.get_help() if context else ''}"
     path = context.command_path if context else "tamis"
     return f"{error.format_message()} See: {path} --help"
+
+
+def _stopped() -> str:
+    return f"stopped. What is done is kept; go on with: {_again()}"
 
 
 def _again() -> str:

@@ -86,7 +86,8 @@ def load_config(
     for override in overrides:
         _override(content, override)
     if input is not None:
-        content["input"] = {**(content.get("input") or {}), "path": input}
+        before = content.get("input")
+        content["input"] = {**(before if isinstance(before, dict) else {}), "path": input}
     if output is not None:
         content["output"] = output
     return _Checker(located).config(content)

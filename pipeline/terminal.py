@@ -25,7 +25,7 @@ from pipeline.progress import Progress
 from pipeline.runs import Run
 
 LINE_EVERY_S = 10.0
-SLOWEST = "◂ slowest"
+SLOWEST = "◂"
 READING, WRITING = "(reading)", "(writing)"
 
 
@@ -117,10 +117,11 @@ def stage_table(snapshot: dict[str, Any], width: int) -> Table:
 
     def row(name: str, before: int, after: int, reason: str) -> None:
         rate = short(before / times[name]) if times[name] > 0 else "–"
-        mark = f"{SLOWEST} " if name == slowest else ""
-        style = "bold" if name == slowest else ""
-        kept = percent(after, before)
-        table.add_row(name, short(before), short(after), kept, rate, percent(times[name], busy), mark + reason, style=style)
+        is_slowest = name == slowest
+        share = percent(times[name], busy) + (f" {SLOWEST}" if is_slowest else "  ")
+        table.add_row(
+            name, short(before), short(after), percent(after, before), rate, share, reason, style="bold" if is_slowest else ""
+        )
 
     read = snapshot["input"]["documents"]
     row(READING, read, read, "")
@@ -139,7 +140,7 @@ def _top_reason(stage: str, counts: dict[str, Any]) -> str:
 
 
 def _foot(snapshot: dict[str, Any]) -> Text:
-    notes = [f"{snapshot['workers']} workers", f"{short(snapshot['peak_memory_bytes'], 'B')} peak memory of one"]
+    notes = [f"{SLOWEST} slowest", f"{snapshot['workers']} workers", f"{short(snapshot['peak_memory_bytes'], 'B')} peak memory of one"]
     if snapshot["start_up_seconds"]:
         notes.append(f"start-up {duration(snapshot['start_up_seconds'])}")
     else:
@@ -213,8 +214,7 @@ def next_commands(snapshot: dict[str, Any], path: str) -> Sequence[str]:
     if top:
         stage = top.split(".")[0]
         found.append(f"tamis stages {stage}    # what {top} means")
-    query = f"import pipeline; print(pipeline.open_run({path!r}).rejected.head(5).to_pylist())"
-    found.append(f"python -c {shlex.quote(query)}")
+    found.append(f'python -c "import pipeline; print(pipeline.open_run({path!r}).rejected.head(5))"')
     return found
 
 

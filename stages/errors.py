@@ -7,13 +7,24 @@ A message says what is wrong, where, the value, and the way out.
 class TamisError(Exception):
     """Base of all: `except TamisError` catches what Tamis means to say to a person."""
 
+    exit_code = 1
+    """What the command ends with: 1 the run failed, 2 the request was wrong."""
+
 
 class ConfigError(TamisError, ValueError):
-    """The request was wrong: a config, a flag, a stage's field. Exit code 2."""
+    """The request was wrong: a config, a flag, a stage's field."""
+
+    exit_code = 2
 
 
 class InputError(TamisError, ValueError):
-    """The input is not what the run was planned for: missing, changed, too many bad records."""
+    """The input is not what the run was planned for: it has changed, or too many of its records are bad."""
+
+
+class MissingInputError(InputError):
+    """The request names input that is not there: no such file, no such column, no known format."""
+
+    exit_code = 2
 
 
 class StageError(TamisError, RuntimeError):
@@ -26,3 +37,5 @@ class RunError(TamisError, RuntimeError):
 
 class MissingPartError(TamisError, ImportError):
     """An optional part is not installed; the message holds the command that installs it."""
+
+    exit_code = 2

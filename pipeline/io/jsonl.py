@@ -6,6 +6,7 @@ JSON, so that a value on line 10 million neither stops a run nor is lost.
 
 from __future__ import annotations
 
+import difflib
 import gzip
 import json
 import zlib
@@ -20,6 +21,7 @@ import zstandard
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Collector
 from pipeline.io.files import CHUNK_BYTES, filesystem_of
 from pipeline.io.input import Input
+from stages.errors import MissingInputError
 
 SAMPLE_LINES = 1000
 SAMPLE_BYTES = 8 << 20
@@ -141,7 +143,10 @@ def _extend(pending: bytearray, piece: bytes, max_bytes: int) -> None:
 
 
 def infer_columns(path: str, source: Input) -> pa.Schema:
-    """The columns besides id and text in the first lines of a file; empty if it cannot be read (the reader will say so)."""
+    """The columns besides id and text in the first lines of a file; empty if it cannot be read (the reader will say so).
+
+    Raises MissingInputError when none of those lines has the text column.
+    """
     types: dict[str, set[type]] = {}
     size = 0
     try:
@@ -155,6 +160,10 @@ def infer_columns(path: str, source: Input) -> pa.Schema:
                     types.setdefault(key, set()).add(type(value))
     except (CutShort, OSError):
         pass
+    if types and source.text not in types:
+        near = difflib.get_close_matches(source.text, types, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        raise MissingInputError(f"{path} has no key '{source.text}'; it has: {', '.join(types)}.{hint} Name it: input.text")
     names = {source.text, source.id, "text", "id", EXTRA}
     fields = [pa.field("url", pa.string())] if source.url in types else []
     fields += [pa.field(key, _type_of(seen)) for key, seen in types.items() if key not in names | {source.url, "url"}]

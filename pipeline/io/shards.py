@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pipeline.io.files import etag_of, filesystem_of, is_local
 from pipeline.io.input import Input
 from pipeline.io.jsonl import infer_columns
-from stages.errors import InputError
+from stages.errors import MissingInputError
 
 ENDINGS = {
     ".parquet": "parquet",
@@ -91,12 +91,12 @@ class _File:
 def list_shards(source: Input) -> Manifest:
     """Find the input's files and split them. Sorted by path, so the result depends on the files alone.
 
-    Raises InputError: nothing matches; a file's format cannot be told; a column is missing or not text; two files whose
+    Raises MissingInputError: nothing matches; a file's format cannot be told; a column is missing or not text; two files whose
     schemas contradict each other.
     """
     files = sorted(_find(source), key=lambda file: file.path)
     if not files:
-        raise InputError(f"nothing to read: no file matches {', '.join(source.paths)}")
+        raise MissingInputError(f"nothing to read: no file matches {', '.join(source.paths)}")
     sampled = files if len(files) <= NUM_SAMPLED else [files[i * (len(files) - 1) // (NUM_SAMPLED - 1)] for i in range(NUM_SAMPLED)]
     parquet = {file.path: _open_parquet(file) for file in files if file.format == "parquet"}
     looked_at = [file for file in files if file.format == "parquet" or file in sampled]
@@ -127,7 +127,7 @@ def _find(source: Input) -> Iterator[_File]:
         else:
             names = fs.glob(name) if any(char in name for char in "*?[") else [name] if fs.exists(name) else []
         if not names:
-            raise InputError(f"nothing to read: no file matches {pattern}{_near(fs, name)}")
+            raise MissingInputError(f"nothing to read: no file matches {pattern}{_near(fs, name)}")
         for found in names:
             info = fs.info(found)
             if info["type"] != "file" or found in seen:
@@ -136,7 +136,7 @@ def _find(source: Input) -> Iterator[_File]:
             path = found if is_local(fs) else fs.unstrip_protocol(found)
             format_ = source.format if source.format != "auto" else format_of(found)
             if format_ is None:
-                raise InputError(f"{path}: cannot tell the format by its ending; write input.format: one of {_formats()}")
+                raise MissingInputError(f"{path}: cannot tell the format by its ending; write input.format: one of {_formats()}")
             yield _File(path, format_, int(info["size"]), etag_of(info))
 
 
@@ -213,7 +213,7 @@ def _common_schema(source: Input, files: list[_File], parquet: dict[str, pq.File
         try:
             schema = columns if schema is None else pa.unify_schemas([schema, columns], promote_options="permissive")
         except pa.ArrowException as error:
-            raise InputError(f"{file.path} does not go with {files[0].path}: {error}") from error
+            raise MissingInputError(f"{file.path} does not go with {files[0].path}: {error}") from error
     rest = [field for field in schema or [] if field.name not in ("id", "text", "url")]
     head = [pa.field("id", pa.string()), pa.field("text", pa.large_string())]
     url = [pa.field("url", pa.string())] if schema is not None and "url" in schema.names else []
@@ -225,14 +225,14 @@ def _parquet_columns(source: Input, file: _File, found: pa.Schema) -> pa.Schema:
     if source.text not in found.names:
         near = difflib.get_close_matches(source.text, found.names, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise InputError(
+        raise MissingInputError(
             f"{file.path} has no column '{source.text}'; it has: {', '.join(found.names)}.{hint} Name it: input.text"
         )
     type_ = found.field(source.text).type
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     if type_ not in TEXT_TYPES:
-        raise InputError(f"{file.path}: column '{source.text}' holds {type_}, not text. Name another one: input.text")
+        raise MissingInputError(f"{file.path}: column '{source.text}' holds {type_}, not text. Name another one: input.text")
     fields = []
     for field in found.remove_metadata():
         if field.name in (source.text, source.id):
