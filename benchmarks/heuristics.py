@@ -1,9 +1,12 @@
-"""Gopher, repetition, C4 and FineWeb beside datatrove's filters: `python -m benchmarks.heuristics TEXTS.parquet`.
+"""Speed of gopher, repetition, c4 and fineweb together against datatrove's filters: one core, one run, the same
+documents.
 
-Both sides judge the same documents on one core, in turns, and every document meets all four filters (nothing is dropped
-between them), so neither side profits from dropping early. Ours reads from Arrow and gives typed signals; datatrove's filters
-get ready-made Document objects, so that no time of reading is counted on either side. Compiling, or loading compiled code
-from Numba's cache, is timed apart. The ratio is that of the medians.
+    python -m benchmarks.heuristics [FILE] [--column NAME] [--megabytes N] [--repetitions N]
+
+Both sides apply all four filters to every document, whatever the one before says, so that neither is helped by
+documents that fall early; datatrove tokenises each text once for its three filters that want words (its own cache). C4
+rewrites the text before FineWeb sees it, on both sides. Repetitions alternate between the sides; the median of each
+counts. Compiling is timed apart: cold into an empty cache, then warm from disk.
 """
 
 from __future__ import annotations
@@ -11,111 +14,130 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Any
 
-for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"):
-    os.environ[name] = "1"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "ARROW_NUM_THREADS")
+COMPILE = """
+import time
+started = time.perf_counter()
+from stages.text import compile_kernels
+compile_kernels()
+print(time.perf_counter() - started)
+"""
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from stages.contract import run_stage
-from stages.text.batch import TextBatch
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("texts", help="Parquet file with a column of texts")
-    parser.add_argument("--column", default="text")
-    parser.add_argument("--documents", type=int, default=300, help="documents for datatrove; ours gets ten times the text")
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    pa.set_cpu_count(1)
+def pin() -> None:
+    """One thread for every library, one core for the process; to be called before any of them is imported."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    texts = [text for text in pq.read_table(arguments.texts)[arguments.column].to_pylist() if text]
-    texts = texts[:: max(len(texts) // arguments.documents, 1)]
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    ours, theirs = Ours(texts, copies=10), Datatrove(texts)
-    started = time.perf_counter()
-    ours.compile()
-    print(f"{len(texts)} documents, {megabytes:.2f} MB; kernels ready after {time.perf_counter() - started:.2f} s", flush=True)
-    rates: dict[str, list[float]] = {"tamis": [], "datatrove": []}
-    for _ in range(arguments.rounds):
-        rates["datatrove"].append(megabytes / timed(theirs))
-        rates["tamis"].append(10 * megabytes / timed(ours))
-    for side, values in rates.items():
-        print(f"{side:9}  median {statistics.median(values):7.3f} MB/s   min {min(values):.3f}   max {max(values):.3f}")
-    print(f"ratio      {statistics.median(rates['tamis']) / statistics.median(rates['datatrove']):.0f} x")
 
 
-def timed(side: Ours | Datatrove) -> float:
-    side.prepare()
+def compile_seconds() -> tuple[float, float]:
+    """Seconds to compile all kernels into an empty cache, and to load them from it."""
+    with tempfile.TemporaryDirectory() as cache:
+        command = [sys.executable, "-c", COMPILE]
+        environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+        runs = [subprocess.run(command, env=environment, check=True, capture_output=True, text=True) for _ in range(2)]
+    return float(runs[0].stdout), float(runs[1].stdout)
+
+
+def sample(texts: list[str], megabytes: float) -> list[str]:
+    """Whole documents, evenly spread, of about so many megabytes; all of them again and again if there are too few."""
+    total = sum(len(text.encode()) for text in texts)
+    if total >= megabytes * 1e6:
+        step = total / (megabytes * 1e6)
+        return [texts[int(i * step)] for i in range(int(len(texts) / step))]
+    return texts * max(1, round(megabytes * 1e6 / total))
+
+
+def datatrove_seconds(texts: list[str]) -> float:
+    """Seconds that datatrove's four filters take for some texts."""
+    from datatrove.data import Document
+    from datatrove.pipeline.filters import (
+        C4QualityFilter,
+        FineWebQualityFilter,
+        GopherQualityFilter,
+        GopherRepetitionFilter,
+    )
+
+    filters: list[Any] = [
+        GopherQualityFilter(),
+        GopherRepetitionFilter(),
+        C4QualityFilter(filter_no_terminal_punct=False),
+        FineWebQualityFilter(),
+    ]
+    filters[0].filter(Document(text="Loads the tokenizer.", id="0"))
+    documents = [Document(text=text, id=str(i)) for i, text in enumerate(texts)]
     started = time.perf_counter()
-    side.run()
+    for document in documents:
+        for judge in filters:
+            judge.filter(document)
     return time.perf_counter() - started
 
 
-class Ours:
-    """All four stages over one batch, text pass included."""
+def our_seconds(texts: list[str]) -> tuple[float, dict[str, float]]:
+    """Seconds that our four stages take for some texts, decisions included; and for each stage alone."""
+    import pyarrow as pa
 
-    def __init__(self, texts: list[str], copies: int) -> None:
-        from stages.heuristics.c4 import C4
-        from stages.heuristics.fineweb import FineWeb
-        from stages.heuristics.gopher import Gopher
-        from stages.heuristics.repetition import Repetition
+    from stages.contract import decide, run_stage
+    from stages.heuristics.c4 import C4
+    from stages.heuristics.fineweb import FineWeb
+    from stages.heuristics.gopher import Gopher
+    from stages.heuristics.repetition import Repetition
+    from stages.text.batch import TextBatch
 
-        self.texts = texts * copies
-        self.stages = (Gopher(), Repetition(), C4(terminal_punctuation=False), FineWeb())
-
-    def compile(self) -> None:
-        from stages.text import compile_kernels
-
-        compile_kernels()
-        self.prepare()
-        self.run()
-
-    def prepare(self) -> None:
-        self.batch = TextBatch.from_texts(self.texts)
-
-    def run(self) -> None:
-        batch = self.batch
-        for stage in self.stages:
-            batch, _ = run_stage(stage, batch)
+    pa.set_cpu_count(1)
+    batch = TextBatch.from_texts(texts)
+    seconds = {}
+    for stage in (Gopher(), Repetition(), C4(terminal_punctuation=False), FineWeb()):
+        started = time.perf_counter()
+        batch, columns = run_stage(stage, batch)
+        decide(stage, columns, None)
+        seconds[stage.name] = time.perf_counter() - started
+    return sum(seconds.values()), seconds
 
 
-class Datatrove:
-    """The four filters, each on every document; C4 may rewrite the text, as ours does."""
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, help="Parquet; default: the development pages")
+    parser.add_argument("--column", default="main_text")
+    parser.add_argument("--megabytes", type=float, default=1.0, help="for datatrove; we take 16 times as much")
+    parser.add_argument("--repetitions", type=int, default=5)
+    options = parser.parse_args()
+    pin()
+    import pyarrow.parquet as pq
 
-    def __init__(self, texts: list[str]) -> None:
-        from datatrove.pipeline.filters import (
-            C4QualityFilter,
-            FineWebQualityFilter,
-            GopherQualityFilter,
-            GopherRepetitionFilter,
-        )
+    from tests.reference.oracle import data_path
 
-        self.texts = texts
-        self.filters = [
-            GopherQualityFilter(),
-            GopherRepetitionFilter(),
-            C4QualityFilter(filter_no_terminal_punct=False),
-            FineWebQualityFilter(),
-        ]
-        self.prepare()
-        self.filters[0].filter(self.documents[0])  # loads the tokenizer
-
-    def prepare(self) -> None:
-        from datatrove.data import Document
-        from datatrove.utils.text import split_into_parts
-
-        split_into_parts.cache_clear()
-        self.documents = [Document(text=text, id=str(i)) for i, text in enumerate(self.texts)]
-
-    def run(self) -> None:
-        for document in self.documents:
-            for judge in self.filters:
-                judge.filter(document)
+    path = options.file or data_path("web_sample.parquet")
+    texts = [text for text in pq.read_table(path, columns=[options.column])[options.column].to_pylist() if text]
+    cold, warm = compile_seconds()
+    theirs_texts = sample(texts, options.megabytes)
+    ours_texts = theirs_texts * 16
+    megabytes = sum(len(text.encode()) for text in theirs_texts) / 1e6
+    our_seconds(theirs_texts)  # compiled, tables loaded
+    theirs, ours, stages = [], [], []
+    for _ in range(options.repetitions):
+        theirs.append(megabytes / datatrove_seconds(theirs_texts))
+        seconds, by_stage = our_seconds(ours_texts)
+        ours.append(16 * megabytes / seconds)
+        stages.append(by_stage)
+    print(
+        f"{path.name} `{options.column}`: {len(theirs_texts):,} documents, {megabytes:.1f} MB (ours: the same 16 times)"
+    )
+    print(f"compile: {cold:.1f} s cold, {warm:.2f} s from the cache")
+    for name, speeds in (("datatrove", theirs), ("tamis", ours)):
+        spread = f"{min(speeds):.2f} to {max(speeds):.2f}"
+        print(f"{name:>10}: {statistics.median(speeds):8.2f} MB/s a core (median of {len(speeds)}; {spread})")
+    for name in stages[0]:
+        print(f"{name:>14}: {16 * megabytes / statistics.median(run[name] for run in stages):8.1f} MB/s")
+    print(f"     ratio: {statistics.median(ours) / statistics.median(theirs):8.1f}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "annotate", "open_run", "run"]
 
-_HOMES = {"Run": "pipeline.runs", "annotate": "pipeline.annotation", "open_run": "pipeline.runs", "run": "pipeline.launch"}
+_HOMES = {
+    "Run": "pipeline.runs",
+    "annotate": "pipeline.annotation",
+    "open_run": "pipeline.runs",
+    "run": "pipeline.launch",
+}
 
 
 def __getattr__(name: str) -> Any:

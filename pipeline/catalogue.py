@@ -15,7 +15,12 @@ def overview() -> list[dict[str, Any]]:
     for name in registry.names():
         cls = registry.load(name)
         found.append(
-            {"name": name, "kind": cls.__mro__[1].__name__, "signals": len(cls.signals()), "summary": _doc(cls).split("\n")[0]}
+            {
+                "name": name,
+                "kind": cls.__mro__[1].__name__,
+                "signals": len(cls.signals()),
+                "summary": _doc(cls).split("\n")[0],
+            }
         )
     return found
 

@@ -75,7 +75,9 @@ def run(
 
 
 @app.command()
-def plan(config: ConfigPath, input: InputPath = None, output: OutputPath = None, set: Sets = None, as_json: AsJson = False) -> None:
+def plan(
+    config: ConfigPath, input: InputPath = None, output: OutputPath = None, set: Sets = None, as_json: AsJson = False
+) -> None:
     """Show what a run would do: phases, tasks, bounds, what is done already."""
     from rich.console import Console
 

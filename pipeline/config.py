@@ -212,7 +212,10 @@ class _Checker:
         known = list(Config.model_fields)
         for key in content:
             if key not in known:
-                self._fail((key,), f"there is no key '{key}'.{_near(key, [*known, 'extends'])} A config has: {', '.join(known)}")
+                self._fail(
+                    (key,),
+                    f"there is no key '{key}'.{_near(key, [*known, 'extends'])} A config has: {', '.join(known)}",
+                )
         for key in ("input", "output", "stages"):
             if not content.get(key):
                 self._fail((key,), f"'{key}' is missing" + (" or empty" if key in content else ""))
@@ -234,7 +237,10 @@ class _Checker:
         for i, entry in enumerate(entries):
             stage = self._stage(entry, i)
             if stage.name in [other.name for other in placed]:
-                self._fail(("stages", i), f"there are two stages '{stage.name}'; give one another name: {{name: {stage.name}2}}")
+                self._fail(
+                    ("stages", i),
+                    f"there are two stages '{stage.name}'; give one another name: {{name: {stage.name}2}}",
+                )
             self._check_needs(stage, placed, i)
             placed.append(stage)
         return placed
@@ -243,7 +249,9 @@ class _Checker:
         if isinstance(entry, str):
             entry = {entry: {}}
         if not isinstance(entry, Mapping) or len(entry) != 1:
-            self._fail(("stages", i), f"a stage is a name, or a name and its fields, not {entry!r}. Each one starts with `- `")
+            self._fail(
+                ("stages", i), f"a stage is a name, or a name and its fields, not {entry!r}. Each one starts with `- `"
+            )
         key, fields = next(iter(entry.items()))
         try:
             cls = registry.load(str(key))
@@ -294,9 +302,15 @@ def _in_plain_words(cls: type[BaseModel], name: str, at: KeyPath, problem: Any) 
         bound = at[0] if len(at) > 1 else None
         known = ["min", "max"] if bound else list(cls.model_fields)
         owner = f"{name}.{bound}" if bound else name
-        return f"{owner} has no field '{at[-1]}'.{_near(str(at[-1]), known) or ' It has: ' + ', '.join(known) + '.'}{see}"
-    if problem["type"] == "model_type" and at and isinstance(getattr(cls.model_fields.get(str(at[0])), "default", None), Bounds):
-        low, high = (value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, value))
+        return (
+            f"{owner} has no field '{at[-1]}'.{_near(str(at[-1]), known) or ' It has: ' + ', '.join(known) + '.'}{see}"
+        )
+    if (
+        problem["type"] == "model_type"
+        and at
+        and isinstance(getattr(cls.model_fields.get(str(at[0])), "default", None), Bounds)
+    ):
+        low, high = value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, value)
         return f"{where} is a bound: write {{min: {low}}}, {{max: {high}}} or both, not {value!r}.{see}"
     if problem["type"] == "value_error":
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}{see}"

@@ -1,6 +1,6 @@
 """Our stages inside a datatrove pipeline, as one step:
 
-    LocalPipelineExecutor([JsonlReader("crawl/"), TamisStep(["gopher", "repetition"]), JsonlWriter("out/")], tasks=8)
+LocalPipelineExecutor([JsonlReader("crawl/"), TamisStep(["gopher", "repetition"]), JsonlWriter("out/")], tasks=8)
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ def short(value: float, unit: str = "") -> str:
     while abs(size) >= 999.5 and prefix < len(UNITS) - 1:
         size /= 1000
         prefix += 1
-    digits = f"{size:.0f}" if prefix == 0 and float(size).is_integer() else f"{size:.3g}" if size < 99.5 else f"{size:.0f}"
+    digits = (
+        f"{size:.0f}" if prefix == 0 and float(size).is_integer() else f"{size:.3g}" if size < 99.5 else f"{size:.0f}"
+    )
     return f"{digits} {UNITS[prefix]}{unit}".rstrip()
 
 

@@ -33,7 +33,9 @@ def preview(config: Config) -> dict[str, Any]:
             {
                 "name": stage.name,
                 "action": stage.action,
-                "decisions": {name: rule.model_dump(mode="json") for name, rule in stage.decisions().items() if not rule.is_open},
+                "decisions": {
+                    name: rule.model_dump(mode="json") for name, rule in stage.decisions().items() if not rule.is_open
+                },
             }
             for stage in config.stages
         ],

@@ -55,9 +55,13 @@ def read_record(run: str, phase: Phase, rank: int) -> Record | None:
         files = tuple(Written(**file) for file in content["files"])
         record = Record(content["rank"], content["fingerprint"], files, content["stats"])
     except (KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a completion record ({error}); delete it to have task {rank} done again") from error
+        raise RunError(
+            f"{path} is not a completion record ({error}); delete it to have task {rank} done again"
+        ) from error
     if record.rank != rank or record.fingerprint != phase.fingerprint:
-        raise RunError(f"{path} belongs to another plan (stale); delete {run}/{phase.directory} to start its phase afresh")
+        raise RunError(
+            f"{path} belongs to another plan (stale); delete {run}/{phase.directory} to start its phase afresh"
+        )
     return record
 
 

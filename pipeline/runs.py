@@ -1,8 +1,8 @@
 """A run and its directory: what was asked, where it stands, what came out.
 
-    run = pipeline.open_run("runs/crawl")
-    run.documents.to_table(columns=["id", "language.label"])
-    run.signals.count_rows()
+run = pipeline.open_run("runs/crawl")
+run.documents.to_table(columns=["id", "language.label"])
+run.signals.count_rows()
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Run:
         """`run.json`: resolved config, manifest, plan, versions, times and state."""
         path = f"{self.path}/run.json"
         if not exists(path):
-            raise RunError(f"{self.path} is not a run directory: it has no run.json. A run is made by: tamis run CONFIG")
+            raise RunError(
+                f"{self.path} is not a run directory: it has no run.json. A run is made by: tamis run CONFIG"
+            )
         content: dict[str, Any] = read_json(path)
         return content
 

@@ -91,9 +91,7 @@ def _guarded(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Ar
         ) from error
 
 
-def _verdict(
-    stage: Stage, columns: dict[str, pa.Array], batch: TextBatch
-) -> tuple[npt.NDArray[np.bool_], list[str]]:
+def _verdict(stage: Stage, columns: dict[str, pa.Array], batch: TextBatch) -> tuple[npt.NDArray[np.bool_], list[str]]:
     """Mask of the documents to drop, and for each of them the rule: the first one violated in the order of the fields."""
     dropped = np.zeros(batch.num_rows, np.bool_)
     if stage.action == "annotate":

@@ -213,7 +213,9 @@ class _Sample:
             ):
                 chosen.append(i)
         picked = lost.batch.table.take(pa.array(chosen, pa.int64()))
-        nothing = {name: pa.nulls(len(chosen), REJECTED_SCHEMA.field(name).type) for name in ("offset", "message", "raw")}
+        nothing = {
+            name: pa.nulls(len(chosen), REJECTED_SCHEMA.field(name).type) for name in ("offset", "message", "raw")
+        }
         columns = {
             "address": pa.array(addresses[lost.rows[chosen]]),
             "id": picked["id"],

@@ -35,7 +35,9 @@ class Display:
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(stderr=True)
         self._quiet = quiet
-        self._live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        self._live = (
+            Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        )
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -120,7 +122,14 @@ def stage_table(snapshot: dict[str, Any], width: int) -> Table:
         is_slowest = name == slowest
         share = percent(times[name], busy) + (f" {SLOWEST}" if is_slowest else "  ")
         table.add_row(
-            name, short(before), short(after), percent(after, before), rate, share, reason, style="bold" if is_slowest else ""
+            name,
+            short(before),
+            short(after),
+            percent(after, before),
+            rate,
+            share,
+            reason,
+            style="bold" if is_slowest else "",
         )
 
     read = snapshot["input"]["documents"]
@@ -140,7 +149,11 @@ def _top_reason(stage: str, counts: dict[str, Any]) -> str:
 
 
 def _foot(snapshot: dict[str, Any]) -> Text:
-    notes = [f"{SLOWEST} slowest", f"{snapshot['workers']} workers", f"{short(snapshot['peak_memory_bytes'], 'B')} peak memory of one"]
+    notes = [
+        f"{SLOWEST} slowest",
+        f"{snapshot['workers']} workers",
+        f"{short(snapshot['peak_memory_bytes'], 'B')} peak memory of one",
+    ]
     if snapshot["start_up_seconds"]:
         notes.append(f"start-up {duration(snapshot['start_up_seconds'])}")
     else:
@@ -192,7 +205,9 @@ def print_outcome(snapshot: dict[str, Any], path: str, console: Console) -> None
     if counting.dropped(snapshot):
         console.print(reasons(snapshot))
     if bad := snapshot["input"]["rejected"]:
-        kinds = ", ".join(f"{counts['documents']:,} {reason.removeprefix('input.')}" for reason, counts in sorted(bad.items()))
+        kinds = ", ".join(
+            f"{counts['documents']:,} {reason.removeprefix('input.')}" for reason, counts in sorted(bad.items())
+        )
         console.print(f"Not readable: {kinds}. Each is in {path}/rejected with its file and offset.", highlight=False)
     console.print()
     size, seconds = snapshot["input"]["bytes"], snapshot["wall_seconds"]

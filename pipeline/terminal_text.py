@@ -15,9 +15,12 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     """What a run would do, in a few lines a phase."""
     source = plan["input"]
     console.print(
-        f"input   {source['files']:,} files, {short(source['bytes'], 'B')}, in {source['shards']:,} shards", highlight=False
+        f"input   {source['files']:,} files, {short(source['bytes'], 'B')}, in {source['shards']:,} shards",
+        highlight=False,
     )
-    console.print(f"columns {', '.join(f'{name} ({type_})' for name, type_ in source['columns'].items())}", highlight=False)
+    console.print(
+        f"columns {', '.join(f'{name} ({type_})' for name, type_ in source['columns'].items())}", highlight=False
+    )
     console.print(f"output  {plan['output']}\n", highlight=False)
     table = Table(box=None, padding=(0, 1), header_style="dim")
     for name in ("phase", "tasks", "done already", "directory"):
@@ -32,7 +35,11 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
         note = " (annotates, drops nothing)" if stage["action"] == "annotate" else ""
         console.print(Padding(f"{stage['name']}{note}: {bounds}", (0, 0, 0, 2)), highlight=False)
     estimate = plan["estimate"]
-    cost = f"about {duration(estimate['core_seconds'])} on one core" if estimate else "unknown until this config has run once"
+    cost = (
+        f"about {duration(estimate['core_seconds'])} on one core"
+        if estimate
+        else "unknown until this config has run once"
+    )
     console.print(f"\ncost    {cost}", highlight=False)
 
 
@@ -64,7 +71,11 @@ def print_stage(stage: dict[str, Any], console: Console) -> None:
     console.print(stage["doc"], highlight=False, markup=False)
     console.print("\nSignals, in the order in which they decide:", highlight=False)
     for signal in stage["signals"]:
-        console.print(f"\n  {signal['name']}  [{signal['type']}, {signal['unit']}]  {signal['default']}", markup=False, highlight=False)
+        console.print(
+            f"\n  {signal['name']}  [{signal['type']}, {signal['unit']}]  {signal['default']}",
+            markup=False,
+            highlight=False,
+        )
         console.print(Padding(signal["definition"], (0, 0, 0, 4)), highlight=False, markup=False)
     console.print("\nParameters:", highlight=False)
     for parameter in stage["parameters"]:

@@ -40,7 +40,9 @@ def _third_party() -> dict[str, str]:
     for point in entry_points(group=ENTRY_POINT_GROUP):
         taken = REGISTRY.get(point.name) or found.get(point.name)
         if taken not in (None, point.value):
-            raise ConfigError(f"two stages are called '{point.name}': {taken} and {point.value}; uninstall or rename one")
+            raise ConfigError(
+                f"two stages are called '{point.name}': {taken} and {point.value}; uninstall or rename one"
+            )
         found[point.name] = point.value
     return found
 

@@ -90,7 +90,9 @@ def _filter(name: str, args: _Args) -> Any:
     try:
         return cls(**args.args)
     except ImportError as error:
-        raise MissingPartError(f"datatrove's {name} needs more packages: pip install 'tamis[datatrove]' ({error})") from error
+        raise MissingPartError(
+            f"datatrove's {name} needs more packages: pip install 'tamis[datatrove]' ({error})"
+        ) from error
 
 
 @lru_cache(maxsize=1)

@@ -1,204 +1,261 @@
-"""Slow, obvious twins of the compiled kernels, in plain Python on plain strings. Tests compare the two on generated text."""
+"""Slow, obvious twins of the compiled text passes and of the four heuristic stages, one document at a time.
+
+Written from the definitions, on Python strings; nothing is shared with the kernels but the table of character classes,
+which has a test of its own.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 
-from stages.text.unicode_tables import (
-    APOSTROPHE,
-    CLOSER,
-    DIGIT,
-    IGNORED,
-    JOINER,
-    LETTER,
-    MARK,
-    SPACE,
-    TERMINAL,
-    UNSPACED,
-    classes,
-)
+from stages.text import unicode_tables as u
 
-TABLE = classes()
-WORD = LETTER | MARK | DIGIT
+ENGLISH = {"the", "be", "to", "of", "and", "that", "have", "with"}
+CITATION = re.compile(r"\[[0-9]*\]|\[edit\]|\[citation needed\]")
 
 
-def kind(char: str) -> int:
-    return int(TABLE[ord(char)])
+@dataclass(frozen=True)
+class Span:
+    """A piece of a text: where it lies in UTF-8 bytes, and its characters."""
+
+    start: int
+    stop: int
+    text: str
+
+
+def has(char: str, flags: int) -> bool:
+    return bool(u.classes()[ord(char)] & flags)
+
+
+def is_space(char: str) -> bool:
+    return has(char, u.SPACE)
+
+
+def spans(text: str, cuts: list[tuple[int, int]]) -> list[Span]:
+    """Spans in bytes for pairs of positions in characters."""
+    at = [0]
+    for char in text:
+        at.append(at[-1] + len(char.encode()))
+    return [Span(at[low], at[high], text[low:high]) for low, high in cuts]
 
 
 def strip(text: str) -> str:
-    while text and kind(text[0]) & SPACE:
+    while text and is_space(text[0]):
         text = text[1:]
-    while text and kind(text[-1]) & SPACE:
+    while text and is_space(text[-1]):
         text = text[:-1]
     return text
 
 
-def words(text: str) -> list[str]:
-    """Words and punctuation, as `Words` defines them."""
-    found, i = [], 0
+# Words
+
+
+def words(text: str) -> list[Span]:
+    cuts = []
+    i = 0
     while i < len(text):
-        start = i
-        if kind(text[i]) & (SPACE | IGNORED):
+        if has(text[i], u.SPACE | u.IGNORED):
             i += 1
             continue
-        if not kind(text[i]) & WORD:
-            while i < len(text) and text[i] == text[start]:
-                i += 1
-        elif kind(text[i]) & UNSPACED:
-            i += 1
-            while i < len(text) and kind(text[i]) & MARK:
-                i += 1
-        else:
-            i += 1
-            while i < len(text) and _goes_on(text, i):
-                i += 1
-        found.append(text[start:i])
-    return found
+        stop = word_stop(text, i)
+        cuts.append((i, stop))
+        i = stop
+    return spans(text, cuts)
 
 
-def _goes_on(text: str, i: int) -> bool:
-    here, before = kind(text[i]), kind(text[i - 1])
-    if here & WORD:
-        return not here & UNSPACED
-    if here & JOINER:
-        return True
-    after = kind(text[i + 1]) if i + 1 < len(text) else 0
-    if not after & WORD or after & UNSPACED:
-        return False
-    if here & APOSTROPHE or text[i] == "_":
-        return True
-    if text[i] == ",":
-        return bool(before & DIGIT and after & DIGIT)
-    return text[i] == "." and bool(before & DIGIT and after & DIGIT or not before & DIGIT and after & LETTER)
+def word_stop(text: str, i: int) -> int:
+    in_word = u.LETTER | u.MARK | u.DIGIT
+    first = text[i]
+    i += 1
+    if not has(first, in_word):
+        while first in ".-" and text[i : i + 1] == first:
+            i += 1
+        return i
+    if has(first, u.UNSPACED):
+        while i < len(text) and has(text[i], u.MARK):
+            i += 1
+        return i
+    while i < len(text):
+        before, char, after = text[i - 1], text[i], text[i + 1 : i + 2]
+        after = "" if after and has(after, u.UNSPACED) else after
+        goes_on = has(char, in_word) and not has(char, u.UNSPACED)
+        if has(char, u.APOSTROPHE) or char == "_":
+            goes_on = bool(after) and has(before, in_word) and has(after, in_word)
+        elif char in ".," and after:
+            goes_on = has(before, u.DIGIT) and has(after, u.DIGIT)
+            goes_on |= char == "." and has(before, u.LETTER | u.MARK) and has(after, u.LETTER)
+        if not (goes_on or has(char, u.JOINER)):
+            break
+        i += 1
+    return i
 
 
 def is_punctuation(word: str) -> bool:
-    return not kind(word[0]) & WORD
+    return not has(word[0], u.LETTER | u.MARK | u.DIGIT)
 
 
-def lines(text: str) -> list[str]:
-    pieces = text.split("\n")
-    return [piece.removesuffix("\r") for piece in pieces[:-1]] + pieces[-1:]
+def has_letter(word: str) -> bool:
+    return any(has(char, u.LETTER) for char in word)
 
 
-def paragraphs(text: str) -> list[str]:
-    """Pieces of the stripped text between runs of two or more newlines; "\\r" before a newline is part of it."""
-    return [piece for piece in re.split(r"(?:\r?\n){2,}", strip(text)) if piece]
+# Lines, paragraphs, sentences
 
 
-def sentences(text: str) -> list[str]:
-    return [sentence for line in lines(text) for sentence in _sentences_of_line(strip(line))]
+def lines(text: str) -> list[Span]:
+    cuts = []
+    low = 0
+    for piece in text.split("\n"):
+        high = low + len(piece)
+        ends_in_return = piece.endswith("\r") and high < len(text)
+        cuts.append((low, high - ends_in_return))
+        low = high + 1
+    return spans(text, cuts)
 
 
-def _sentences_of_line(line: str) -> list[str]:
-    found = []
-    while line:
-        end = _sentence_end(line)
-        found.append(line[:end])
-        line = strip(line[end:]) if end < len(line) else ""
-    return found
+def paragraphs(text: str) -> list[Span]:
+    """Pieces between runs of two or more newlines of the text without white space around it."""
+    body = strip(text)
+    if not body:
+        return []
+    low = text.index(body)
+    cuts = []
+    for gap in [*re.finditer(r"(\r?\n){2,}", body), None]:
+        high = len(text[: text.index(body)]) + (gap.start() if gap else len(body))
+        cuts.append((low, high))
+        if gap:
+            low = text.index(body) + gap.end()
+    return spans(text, cuts)
 
 
-def _sentence_end(line: str) -> int:
+def paragraph_text(span: Span) -> str:
+    return span.text.replace("\r\n", "\n")
+
+
+def sentences(text: str) -> list[Span]:
+    out = []
+    for line in lines(text):
+        body = strip(line.text)
+        low = line.start + len(line.text[: len(line.text) - len(strip_left(line.text))].encode())
+        while body:
+            stop = sentence_stop(body)
+            size = len(body[:stop].encode())
+            out.append(Span(low, low + size, body[:stop]))
+            rest = strip_left(body[stop:])
+            low += len(body[: len(body) - len(rest)].encode())
+            body = rest
+    return out
+
+
+def strip_left(text: str) -> str:
+    while text and is_space(text[0]):
+        text = text[1:]
+    return text
+
+
+def sentence_stop(body: str) -> int:
+    """Length of the first sentence of a stripped piece of a line.
+
+    A piece never starts inside a word, so what stands before it makes no difference.
+    """
     i = 0
-    while i < len(line):
-        if not kind(line[i]) & TERMINAL:
+    while i < len(body):
+        if not has(body[i], u.TERMINAL):
             i += 1
             continue
-        start = i
-        while i < len(line) and kind(line[i]) & TERMINAL:
+        before = body[:i]
+        run = i
+        while i < len(body) and has(body[i], u.TERMINAL):
             i += 1
-        run, after_run = line[start:i], i
-        while i < len(line) and kind(line[i]) & CLOSER:
-            i += 1
-        if i == len(line):
-            return i
-        letters = _letters_before(line, start)
-        if run.strip(".") == "" and (len(run) > 1 or letters == 1):
-            continue
-        if any(ord(char) > 0x7F for char in run) or kind(line[i]) & SPACE:
-            return i
-        if i == after_run and letters > 1 and "A" <= line[i] <= "Z":
-            return i
-    return len(line)
+        marks = body[run:i]
+        close = i
+        while close < len(body) and has(body[close], u.CLOSER):
+            close += 1
+        if close == len(body):
+            return close
+        size = letters_at_end(before)
+        if marks.replace(".", "") or (marks == "." and size != 1):
+            if not marks.isascii() or is_space(body[close]):
+                return close
+            if close == i and size == 2 and "A" <= body[close] <= "Z":
+                return close
+        i = close
+    return len(body)
 
 
-def _letters_before(line: str, i: int) -> int:
-    """Letters right before a place, marks and digits counting as many: 1 only after a single letter."""
-    count = 0
-    while i > 0 and (kind(line[i - 1]) & WORD):
-        count += 1 if kind(line[i - 1]) & LETTER else 99
-        i -= 1
-    return count
+def letters_at_end(text: str) -> int:
+    """1 if the text ends in a word of one letter, 2 if in a longer word whose last character is a letter, else 0."""
+    if not text or not has(text[-1], u.LETTER):
+        return 0
+    return 2 if len(text) > 1 and has(text[-2], u.LETTER | u.MARK | u.DIGIT) else 1
 
 
-def ratio(part: int, whole: int) -> float | None:
+# Line flags
+
+
+def is_blank(line: str) -> bool:
+    return not strip(line)
+
+
+def is_bullet(line: str) -> bool:
+    return strip(line)[:1] in ("•", "-") and not is_blank(line)
+
+
+def ends_in_ellipsis(line: str) -> bool:
+    return strip(line).endswith(("...", "…"))
+
+
+def is_terminated(line: str) -> bool:
+    return not is_blank(line) and has(line[-1], u.TERMINAL)
+
+
+# Stages
+
+
+def ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def duplicates(items: list[str]) -> tuple[int, int]:
-    """Items equal to an earlier one, and their characters."""
-    seen: set[str] = set()
-    count = chars = 0
-    for item in items:
-        if item in seen:
-            count, chars = count + 1, chars + len(item)
-        seen.add(item)
-    return count, chars
-
-
-def gopher(text: str, stop_words: tuple[str, ...]) -> dict[str, float | None]:
-    tokens = words(text)
-    plain = [word for word in tokens if not is_punctuation(word)]
-    rows = lines(text)
-    rows = rows[:-1] if rows[-1] == "" else rows
+def gopher(text: str, stop_words: set[str] = ENGLISH) -> dict[str, float | None]:
+    tokens = [word.text for word in words(text)]
+    plain = [token for token in tokens if not is_punctuation(token)]
+    rows = [line.text for line in lines(text)]
+    if rows[-1] == "":
+        rows = rows[:-1]
     return {
         "word_count": len(plain),
         "mean_word_length": ratio(sum(map(len, plain)), len(plain)),
         "hash_ratio": ratio(text.count("#"), len(tokens)),
         "ellipsis_ratio": ratio(text.count("...") + text.count("…"), len(tokens)),
-        "bullet_line_ratio": ratio(sum(strip(row)[:1] in ("•", "-") for row in rows if strip(row)), len(rows)),
-        "ellipsis_line_ratio": ratio(sum(strip(row).endswith(("...", "…")) for row in rows), len(rows)),
-        "alpha_word_ratio": ratio(sum(any(kind(char) & LETTER for char in word) for word in tokens), len(tokens)),
-        "stop_word_count": len(set(stop_words) & set(tokens)),
+        "bullet_line_ratio": ratio(sum(map(is_bullet, rows)), len(rows)),
+        "ellipsis_line_ratio": ratio(sum(map(ends_in_ellipsis, rows)), len(rows)),
+        "alpha_word_ratio": ratio(sum(map(has_letter, tokens)), len(tokens)),
+        "stop_word_count": len(stop_words & set(tokens)),
     }
 
 
-def repetition(text: str) -> dict[str, float | None]:
-    pieces = paragraphs(text)
-    rows = re.split("\n+", "\n".join(lines(text)))
-    tokens = words(text)
-    found: dict[str, float | None] = {"char_count": len(text)}
-    for name, items in (("paragraph", pieces), ("line", rows)):
-        count, chars = duplicates(items)
-        if name == "line" and not text:
-            items = []
-        found[f"duplicate_{name}_ratio"] = ratio(count, len(items))
-        found[f"duplicate_{name}_char_ratio"] = ratio(chars, len(text))
-    for n in (2, 3, 4):
-        found[f"top_{n}gram_char_ratio"] = ratio(_top(tokens, n), len(text))
-    for n in range(5, 11):
-        found[f"duplicate_{n}gram_char_ratio"] = ratio(_duplicated(tokens, n), len(text))
-    return found
+def repeated(items: list[str]) -> list[str]:
+    """The second and later copies."""
+    return [item for i, item in enumerate(items) if item in items[:i]]
 
 
-def _top(tokens: list[str], n: int) -> int:
-    grams = Counter(tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1))
+def top_ngram(tokens: list[str], n: int) -> int:
+    grams = [" ".join(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
     if not grams:
         return 0
-    gram, count = grams.most_common(1)[0]
-    return len(" ".join(gram)) * count
+    counts = Counter(grams)
+    most = max(counts.values())
+    return next(len(gram) * most for gram in grams if counts[gram] == most)
 
 
-def _duplicated(tokens: list[str], n: int) -> int:
+def duplicate_ngrams(tokens: list[str], n: int) -> int:
     seen = set()
     chars = i = 0
-    while i <= len(tokens) - n:
+    while i + n <= len(tokens):
         gram = tuple(tokens[i : i + n])
         if gram in seen:
-            chars += len("".join(gram))
+            chars += sum(map(len, gram))
             i += n
         else:
             seen.add(gram)
@@ -206,57 +263,80 @@ def _duplicated(tokens: list[str], n: int) -> int:
     return chars
 
 
-def fineweb(text: str) -> dict[str, float | None]:
-    rows = [row for row in lines(text) if strip(row)]
-    newlines = text.count("\n")
+def repetition(text: str) -> dict[str, float | None]:
+    tokens = [word.text for word in words(text)]
+    blocks = [paragraph_text(paragraph) for paragraph in paragraphs(text)]
+    rows = [line.text for line in lines(text)]
+    rows = [row for i, row in enumerate(rows) if row or i in (0, len(rows) - 1)]
+    if not text:
+        rows = []
     return {
-        "line_count": len(rows),
-        "terminated_line_ratio": ratio(sum(bool(kind(row[-1]) & TERMINAL) for row in rows), len(rows)),
-        "short_line_ratio": ratio(sum(len(row) <= 30 for row in rows), len(rows)),
-        "duplicate_line_char_ratio": ratio(duplicates(rows)[1], len(text) - newlines),
+        "char_count": len(text),
+        "duplicate_paragraph_ratio": ratio(len(repeated(blocks)), len(blocks)),
+        "duplicate_paragraph_char_ratio": ratio(sum(map(len, repeated(blocks))), len(text)),
+        "duplicate_line_ratio": ratio(len(repeated(rows)), len(rows)),
+        "duplicate_line_char_ratio": ratio(sum(map(len, repeated(rows))), len(text)),
+        **{f"top_{n}gram_char_ratio": ratio(top_ngram(tokens, n), len(text)) for n in (2, 3, 4)},
+        **{f"duplicate_{n}gram_char_ratio": ratio(duplicate_ngrams(tokens, n), len(text)) for n in range(5, 11)},
+    }
+
+
+def fineweb(text: str) -> dict[str, float | None]:
+    rows = [line.text for line in lines(text)]
+    full = [row for row in rows if not is_blank(row)]
+    newlines = len(rows) - 1
+    return {
+        "line_count": len(full),
+        "terminated_line_ratio": ratio(sum(map(is_terminated, full)), len(full)),
+        "short_line_ratio": ratio(sum(len(row) <= 30 for row in full), len(full)),
+        "duplicate_line_char_ratio": ratio(sum(map(len, repeated(full))), sum(map(len, rows))),
         "newline_ratio": ratio(newlines, len(words(text))),
     }
 
 
-POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
-CITATION = re.compile(r"\[[0-9]*]|\[edit]|\[citation needed]")
-
-
-def lowered(text: str) -> str:
+def ascii_lower(text: str) -> str:
     return "".join(char.lower() if char.isascii() else char for char in text)
 
 
-def c4(text: str, terminal_punctuation: bool = True) -> tuple[str, dict[str, int | bool]]:
-    found: dict[str, int | bool] = dict.fromkeys(
-        ("lorem_ipsum", "curly_bracket"), False
-    ) | dict.fromkeys(
-        ("sentence_count", "long_word_line_count", "unfinished_line_count", "short_line_count", "javascript_line_count",
-         "policy_line_count", "citation_count"), 0
-    )  # fmt: skip
-    kept = []
-    for line in map(strip, lines(text)):
-        tokens = "".join(" " if kind(char) & SPACE else char for char in line).split(" ")
-        tokens = [token for token in tokens if token]
-        if any(len(token) > 1000 for token in tokens):
-            found["long_word_line_count"] += 1
+def c4(text: str, terminal_punctuation: bool = True) -> tuple[str, dict[str, float | None]]:
+    counts: dict[str, float | None] = dict.fromkeys(
+        ("long_word_line", "unfinished_line", "short_line", "javascript_line", "policy_line", "citation"), 0
+    )
+
+    def count(name: str, by: int = 1) -> None:
+        counts[name] = (counts[name] or 0) + by
+
+    kept: list[str] = []
+    lorem_ipsum = curly_bracket = False
+    for line in lines(text):
+        row = strip(line.text)
+        parts = "".join(" " if is_space(char) else char for char in row).split(" ")
+        parts = [part for part in parts if part]
+        if any(len(part) > 1000 for part in parts):
+            count("long_word_line")
             continue
-        line, marks = CITATION.subn("", line)
-        if terminal_punctuation and (not line.endswith((".", "?", "!", '"', "'")) or line.endswith("...")):
-            found["unfinished_line_count"] += 1
+        row, marks = CITATION.subn("", row)
+        if terminal_punctuation and (not row.endswith((".", "?", "!", '"', "'")) or row.endswith("...")):
+            count("unfinished_line")
             continue
-        if len(tokens) < 3:
-            found["short_line_count"] += 1
+        if len(parts) < 3:
+            count("short_line")
             continue
-        low = lowered(line)
-        found["lorem_ipsum"] |= "lorem ipsum" in low
+        low = ascii_lower(row)
+        lorem_ipsum |= "lorem ipsum" in low
         if "javascript" in low:
-            found["javascript_line_count"] += 1
+            count("javascript_line")
             continue
-        found["curly_bracket"] |= "{" in line
-        if any(phrase in low for phrase in POLICY):
-            found["policy_line_count"] += 1
+        curly_bracket |= "{" in row
+        policies = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+        if any(policy in low for policy in policies):
+            count("policy_line")
             continue
-        found["sentence_count"] += len(_sentences_of_line(strip(line)))
-        found["citation_count"] += marks
-        kept.append(line)
-    return strip("\n".join(kept)), found
+        count("citation", marks)
+        kept.append(row)
+    signals: dict[str, float | None] = {
+        "lorem_ipsum": lorem_ipsum,
+        "curly_bracket": curly_bracket,
+        "sentence_count": sum(len(sentences(row)) for row in kept),
+    }
+    return strip("\n".join(kept)), signals | {f"{name}_count": number for name, number in counts.items()}

@@ -1,20 +1,56 @@
-"""Text for tests: all of Unicode, and the pieces on which rules turn."""
+"""Hypothesis strategies for text: all of Unicode, and the corners where text passes go wrong."""
+
+from __future__ import annotations
 
 from hypothesis import strategies as st
 
-PIECES = [
-    "word", "don't", "’s", "a", "B", "e.g.", "U.S.", "3.14", "1,000", "x_y", "...", "…", "..", "-----", "•", "- item", "#", "##",
-    "\n", "\n\n", "\n\n\n", "\r\n", "\r", " ", "  ", "\t", "\u00a0", "\u3000", "\u2028", "\x0b", "\x0c", "\x85", "\x1c", "\x00",
-    ".", "!", "?", "?!", "。", "！", "؟", "।", '"', "'", "”", ")", "]", "[", "[3]", "[]", "[edit]", "[citation needed]", "{", "}",
-    "lorem ipsum", "Lorem Ipsum", "JavaScript", "privacy policy", "USE COOKIES", "terms of use", "the", "of", "and", "The",
-    "漢字", "々", "カナ", "ー", "ไทย", "ກຳ", "ខ្មែរ", "မြန်မာ", "한국어", "हिन्दी", "עִבְרִית", "می\u200cخواهم", "so\u00adft", "\u200d", "\u2060", "\ufeff",
-    "é", "e\u0301", "ß", "İ", "①", "²", "½", "一", "😀", "👩\u200d💻", "€", "𝔘", "\U0010ffff", "end.Next", "Mr. X", "a.b.c",
-]  # fmt: skip
-TEXTS = st.one_of(
-    st.text(max_size=60),
-    st.lists(st.sampled_from(PIECES), max_size=40).map("".join),
-    st.lists(st.sampled_from(PIECES), max_size=40).map(" ".join),
-    st.lists(st.sampled_from(["a b c", "a b", "c d e f", "same line", "", "x", "."]), max_size=30).map("\n".join),
-    st.lists(st.sampled_from(["a", "b", "c"]), max_size=60).map(" ".join),
-).filter(lambda text: not any("\ud800" <= char <= "\udfff" for char in text))
-BATCHES = st.lists(TEXTS, max_size=5)
+SCRIPTS = (
+    "the cat's well-known 3.14 don’t U.S. e.g. end.Next",
+    "ünïcödé ѳѣ русский слово",
+    "日本語の文章。カタカナー々",
+    "ภาษาไทยที่ดี",
+    "ພາສາລາວ ភាសាខ្មែរ မြန်မာ",
+    "हिन्दी भाषा। العربية ؟ עברית",
+    "한국어 문장",
+    "a\u200db\u200c c\u00add\u2060 e\u0301 \ufeff\u200b",
+    "'’\"”»)] ... … • - # { } [1] [] [edit] [citation needed]",
+    "lorem ipsum JavaScript Privacy Policy use cookies",
+    "😀👍🏽🇫🇷 \U0001d518",
+)
+PIECES = (
+    "\n",
+    "\n\n",
+    "\n\n\n",
+    "\r\n",
+    "\r\n\r\n",
+    "\r",
+    " ",
+    "\t",
+    "\u00a0",
+    "\u3000",
+    "\u2028",
+    "\x0b",
+    "\x00",
+    "\x85",
+)
+
+
+def texts(max_pieces: int = 40) -> st.SearchStrategy[str]:
+    """Text of single characters from anywhere in Unicode, mixed with words, scripts, breaks and marks that matter."""
+    word = st.sampled_from([word for line in SCRIPTS for word in line.split(" ")])
+    char = st.sampled_from(sorted(set("".join(SCRIPTS))))
+    anything = st.characters(exclude_categories=["Cs"])
+    piece = st.one_of(st.sampled_from(PIECES), word, word.map(" {}".format), char, anything, st.sampled_from(".?!'\"-"))
+    return st.lists(piece, max_size=max_pieces).map("".join)
+
+
+def repetitive_texts() -> st.SearchStrategy[str]:
+    """Text of few different words and lines, so that n-grams, lines and paragraphs come again."""
+    word = st.sampled_from(["a", "b", "ab", "ba", "日", "x."])
+    separator = st.sampled_from([" ", " ", " ", "\n", "\n\n", ""])
+    return st.lists(st.tuples(word, separator).map("".join), max_size=80).map("".join)
+
+
+def documents() -> st.SearchStrategy[list[str]]:
+    """Texts of a batch; may be none."""
+    return st.lists(texts() | repetitive_texts(), max_size=5)

@@ -36,7 +36,8 @@ def runs(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("quickstart")
     small = ["execution.task_bytes=1", "execution.output_bytes=4000000"]
     return [
-        pipeline.run("configs/quickstart.yaml", input=corpus, output=str(folder / str(n)), set=small, workers=n) for n in (1, 4)
+        pipeline.run("configs/quickstart.yaml", input=corpus, output=str(folder / str(n)), set=small, workers=n)
+        for n in (1, 4)
     ]
 
 
@@ -90,7 +91,11 @@ def test_every_drop_has_one_reason_that_its_signals_explain(runs):
 def test_one_and_four_workers_write_the_same_bytes(runs):
     digests = []
     for run in runs:
-        files = [file for kind in ("documents", "signals", "rejected") for file in sorted(Path(run.path, kind).iterdir())]
-        digests.append({str(file.relative_to(run.path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files})
+        files = [
+            file for kind in ("documents", "signals", "rejected") for file in sorted(Path(run.path, kind).iterdir())
+        ]
+        digests.append(
+            {str(file.relative_to(run.path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        )
     assert len(digests[0]) >= 6
     assert digests[0] == digests[1]

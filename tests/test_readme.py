@@ -28,7 +28,9 @@ def test_every_command_in_the_docs_exists(path):
     used = set(re.findall(r"(?:^|[`\s/])tamis ([a-z]+)(?=[\s`])", text)) & set(re.findall(r"[a-z]+", text))
     assert used <= commands(), used - commands()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", text, re.MULTILINE)) <= {(t, "") for t in targets} | {("", t) for t in targets}
+    assert set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", text, re.MULTILINE)) <= {(t, "") for t in targets} | {
+        ("", t) for t in targets
+    }
 
 
 def test_every_command_is_in_the_readme():

@@ -163,7 +163,9 @@ def infer_columns(path: str, source: Input) -> pa.Schema:
     if types and source.text not in types:
         near = difflib.get_close_matches(source.text, types, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise MissingInputError(f"{path} has no key '{source.text}'; it has: {', '.join(types)}.{hint} Name it: input.text")
+        raise MissingInputError(
+            f"{path} has no key '{source.text}'; it has: {', '.join(types)}.{hint} Name it: input.text"
+        )
     names = {source.text, source.id, "text", "id", EXTRA}
     fields = [pa.field("url", pa.string())] if source.url in types else []
     fields += [pa.field(key, _type_of(seen)) for key, seen in types.items() if key not in names | {source.url, "url"}]
@@ -261,7 +263,9 @@ def fit(value: Any, type_: pa.DataType) -> tuple[Any, bool]:
     if type_ == pa.string():
         return (value if isinstance(value, str) else orjson.dumps(value).decode()), True
     if type_ == pa.float64():
-        return (float(value), True) if isinstance(value, (int, float)) and not isinstance(value, bool) else (None, False)
+        return (
+            (float(value), True) if isinstance(value, (int, float)) and not isinstance(value, bool) else (None, False)
+        )
     if type_ == pa.int64():
         fits = isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63
         return (value, True) if fits else (None, False)

@@ -29,7 +29,9 @@ def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batc
         try:
             parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
         except (pa.ArrowException, OSError) as error:
-            yield Chunk(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, 0, f"not a Parquet file: {error}")])
+            yield Chunk(
+                schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, 0, f"not a Parquet file: {error}")]
+            )
             return
         row = 0
         for group in range(shard.start, shard.stop):
@@ -40,7 +42,9 @@ def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batc
                     row += batch.num_rows
             except (pa.ArrowException, OSError) as error:
                 lost = f"row group {group} cannot be read from row {shard.first_row + row} on: {error}"
-                yield from gathered.add(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, row, shard.first_row + row, lost)])
+                yield from gathered.add(
+                    schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, row, shard.first_row + row, lost)]
+                )
             row = group_end
     yield from gathered.rest()
 
@@ -106,7 +110,9 @@ def _clean(
     picked = batch if len(good) == batch.num_rows else batch.take(pa.array(good))
     texts, ids = (texts, ids) if len(good) == batch.num_rows else (texts.take(pa.array(good)), ids.take(pa.array(good)))
     columns = {"id": ids, "text": texts.cast(pa.large_string(), safe=False)}
-    arrays = [columns[field.name] if field.name in columns else _column(picked, field, shard, source) for field in schema]
+    arrays = [
+        columns[field.name] if field.name in columns else _column(picked, field, shard, source) for field in schema
+    ]
     return pa.Table.from_arrays(arrays, schema=schema), first + good, rejected
 
 
@@ -148,4 +154,6 @@ def _cast(column: Any, type_: pa.DataType, name: str, shard: Shard) -> pa.Array:
     try:
         return column.cast(type_)
     except pa.ArrowException as error:
-        raise InputError(f"{shard.path}: column '{name}' is {column.type} and cannot be read as {type_}: {error}") from error
+        raise InputError(
+            f"{shard.path}: column '{name}' is {column.type} and cannot be read as {type_}: {error}"
+        ) from error

@@ -72,7 +72,12 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         columns = {field.name: str(field.type) for field in self.schema}
         serialized = self.schema.serialize().to_pybytes().hex()
-        return {"root": self.root, "columns": columns, "schema": serialized, "shards": [s.to_json() for s in self.shards]}
+        return {
+            "root": self.root,
+            "columns": columns,
+            "schema": serialized,
+            "shards": [s.to_json() for s in self.shards],
+        }
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Manifest:
@@ -97,7 +102,11 @@ def list_shards(source: Input) -> Manifest:
     files = sorted(_find(source), key=lambda file: file.path)
     if not files:
         raise MissingInputError(f"nothing to read: no file matches {', '.join(source.paths)}")
-    sampled = files if len(files) <= NUM_SAMPLED else [files[i * (len(files) - 1) // (NUM_SAMPLED - 1)] for i in range(NUM_SAMPLED)]
+    sampled = (
+        files
+        if len(files) <= NUM_SAMPLED
+        else [files[i * (len(files) - 1) // (NUM_SAMPLED - 1)] for i in range(NUM_SAMPLED)]
+    )
     parquet = {file.path: _open_parquet(file) for file in files if file.format == "parquet"}
     looked_at = [file for file in files if file.format == "parquet" or file in sampled]
     schema = _common_schema(source, looked_at, parquet)
@@ -136,7 +145,9 @@ def _find(source: Input) -> Iterator[_File]:
             path = found if is_local(fs) else fs.unstrip_protocol(found)
             format_ = source.format if source.format != "auto" else format_of(found)
             if format_ is None:
-                raise MissingInputError(f"{path}: cannot tell the format by its ending; write input.format: one of {_formats()}")
+                raise MissingInputError(
+                    f"{path}: cannot tell the format by its ending; write input.format: one of {_formats()}"
+                )
             yield _File(path, format_, int(info["size"]), etag_of(info))
 
 
@@ -156,7 +167,9 @@ def _formats() -> str:
 
 def _common_root(paths: list[str]) -> str:
     folders = [posixpath.dirname(path) for path in paths]
-    return posixpath.commonpath(folders) if "://" not in paths[0] else posixpath.commonprefix([f"{f}/" for f in folders])
+    return (
+        posixpath.commonpath(folders) if "://" not in paths[0] else posixpath.commonprefix([f"{f}/" for f in folders])
+    )
 
 
 def _open_parquet(file: _File) -> pq.FileMetaData | None:
@@ -232,7 +245,9 @@ def _parquet_columns(source: Input, file: _File, found: pa.Schema) -> pa.Schema:
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     if type_ not in TEXT_TYPES:
-        raise MissingInputError(f"{file.path}: column '{source.text}' holds {type_}, not text. Name another one: input.text")
+        raise MissingInputError(
+            f"{file.path}: column '{source.text}' holds {type_}, not text. Name another one: input.text"
+        )
     fields = []
     for field in found.remove_metadata():
         if field.name in (source.text, source.id):

@@ -34,7 +34,9 @@ def read_warc(path: str, source: Input, collector: Collector) -> Iterator[Chunk]
                 _read_record(record, position, source.max_document_bytes, extract, collector)
                 yield from collector.full()
         except (OSError, ValueError, EOFError) as error:
-            collector.reject("truncated", position, f"the file is cut or damaged after the record at {position}: {error}")
+            collector.reject(
+                "truncated", position, f"the file is cut or damaged after the record at {position}: {error}"
+            )
     yield from collector.rest()
 
 
@@ -94,5 +96,7 @@ def _extractor(name: str) -> Callable[[str], str]:
     try:
         import trafilatura
     except ImportError as error:
-        raise MissingPartError("extract: trafilatura is not installed; install it: pip install 'tamis[extract]'") from error
+        raise MissingPartError(
+            "extract: trafilatura is not installed; install it: pip install 'tamis[extract]'"
+        ) from error
     return lambda html: trafilatura.extract(html, favor_precision=True, include_comments=False) or ""

@@ -98,6 +98,10 @@ def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Size of each row: the bytes of its strings, and eight for everything else."""
     total = np.full(table.num_rows, 8 * table.num_columns, np.int64)
     for column in table.columns:
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type):
+        if (
+            pa.types.is_string(column.type)
+            or pa.types.is_large_string(column.type)
+            or pa.types.is_large_binary(column.type)
+        ):
             total += pc.fill_null(pc.binary_length(column), 0).to_numpy()
     return total

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import field_validator
 
 from stages.contract import Bounds, Chars, Count, Filter, Ratio, Signals
 from stages.heuristics.ratios import ratio, sum_per_document
@@ -40,18 +39,10 @@ class Gopher(Filter):
     """Different stop words that occur, case as written; null for a language without a list."""
 
     stop_words: dict[str, tuple[str, ...]] = {"en": ENGLISH}
-    """Stop words by language, at most 64 each. Without a `language` stage before, every document is held against `en`."""
-
-    @field_validator("stop_words")
-    @classmethod
-    def _are_few(cls, lists: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        for language, words in lists.items():
-            if not 0 < len(set(words)) <= 64:
-                raise ValueError(f"stop_words.{language} has {len(set(words))} words; it takes 1 to 64")
-        return lists
+    """Stop words by language. Without a `language` stage before, every document is held against `en`."""
 
     def measure(self, batch: TextBatch) -> Signals:
-        from stages.heuristics import kernels
+        from stages.heuristics import kernels_counts as kernels
 
         words, n = batch.words, batch.num_rows
         counts = np.empty((n, 3), np.int64)
@@ -71,18 +62,15 @@ class Gopher(Filter):
         }
 
     def _count_stop_words(self, batch: TextBatch) -> pa.Array:
-        from stages.heuristics import kernels
+        from stages.heuristics import kernels_counts as kernels
 
-        names = list(self.stop_words)
+        lists = [sorted({hash_word(word) for word in words}) for words in self.stop_words.values()]
+        listed = np.array([word for words in lists for word in words], np.uint64)
+        list_ends = np.cumsum([len(words) for words in lists], dtype=np.int64)
+        list_of = _list_of(batch, list(self.stop_words))
         found = np.empty(batch.num_rows, np.int64)
-        lists = np.zeros((max(len(names), 1), kernels.MAX_STOP_WORDS), np.uint64)
-        sizes = np.zeros(max(len(names), 1), np.int64)
-        for row, name in enumerate(names):
-            unique = dict.fromkeys(self.stop_words[name])
-            sizes[row] = len(unique)
-            lists[row, : len(unique)] = [hash_word(word) for word in unique]
         words = batch.words
-        kernels.count_stop_words(words.begin, words.end, words.hash, _list_of(batch, names), lists, sizes, found)
+        kernels.count_listed(words.begin, words.end, words.hash, list_of, listed, list_ends, found)
         return pa.array(found, mask=found < 0)
 
 
@@ -96,12 +84,12 @@ def _list_of(batch: TextBatch, names: list[str]) -> npt.NDArray[np.int64]:
 
 def _line_counts(lines: Lines) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Lines (the empty one after a last newline excluded), those with a bullet, those that end in an ellipsis."""
-    from stages.text import kernels
+    from stages.text.kernels_lines import BULLET, ELLIPSIS
 
     num_lines = lines.count
     if len(lines.start):
         last = lines.end - 1
         num_lines = num_lines - (lines.start[last] == lines.stop[last])
-    bullets = sum_per_document(lines.flags & kernels.BULLET != 0, lines.begin, lines.end)
-    dots = sum_per_document(lines.flags & kernels.ELLIPSIS != 0, lines.begin, lines.end)
+    bullets = sum_per_document(lines.flags & BULLET != 0, lines.begin, lines.end)
+    dots = sum_per_document(lines.flags & ELLIPSIS != 0, lines.begin, lines.end)
     return num_lines, bullets, dots

@@ -12,10 +12,11 @@ from stages.text.batch import TextBatch
 class Repetition(Filter):
     """Repetition rules of Gopher (Rae et al. 2021, arXiv 2112.11446, table A1).
 
-    Definitions are those of datatrove 0.10's GopherRepetitionFilter: "duplicate" means the second and later copies; every
-    ratio is over all code points of the text, white space included; the top n-gram counts even if it occurs once, with a space
-    between its words; duplicate n-grams are found left to right, jumping over each one found, without spaces. Lines are split
-    at runs of newlines, so empty ones do not count (but for one before a leading, one after a trailing newline).
+    Definitions are those of datatrove 0.10's GopherRepetitionFilter: "duplicate" means the second and later copies;
+    every ratio is over all code points of the text, white space included; the top n-gram counts even if it occurs
+    once, with a space between its words; duplicate n-grams are found left to right, jumping over each one found,
+    without spaces. Lines are split at runs of newlines, so empty ones do not count (but for one before a leading, one
+    after a trailing newline).
     """
 
     char_count: Count = Bounds(min=1)
@@ -48,7 +49,7 @@ class Repetition(Filter):
     """The same for ten words."""
 
     def measure(self, batch: TextBatch) -> Signals:
-        from stages.heuristics import kernels
+        from stages.heuristics import kernels_ngrams as kernels
 
         words, n = batch.words, batch.num_rows
         chars = batch.num_chars
@@ -64,7 +65,7 @@ class Repetition(Filter):
         }
 
     def _paragraphs(self, batch: TextBatch) -> Signals:
-        from stages.heuristics import kernels
+        from stages.heuristics import kernels_counts as kernels
 
         spans = batch.paragraphs
         counts = np.empty((batch.num_rows, 3), np.int64)
@@ -76,7 +77,7 @@ class Repetition(Filter):
         }
 
     def _lines(self, batch: TextBatch) -> Signals:
-        from stages.heuristics import kernels
+        from stages.heuristics import kernels_counts as kernels
 
         lines = batch.lines
         counts = np.empty((batch.num_rows, 3), np.int64)

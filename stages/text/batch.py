@@ -30,7 +30,10 @@ class Utf8:
 
 
 class TextBatch:
-    """Immutable. `table` has at least `id` and `text` (large_string, no nulls); `signals` are those of earlier stages."""
+    """Some documents. Immutable.
+
+    `table` has at least `id` and `text` (large_string, no nulls); `signals` are those of earlier stages.
+    """
 
     def __init__(self, table: pa.Table, signals: Mapping[str, pa.Array] | None = None) -> None:
         if table.schema.field("text").type != pa.large_string():
@@ -118,7 +121,9 @@ class TextBatch:
 
     def take(self, rows: npt.NDArray[np.int64]) -> TextBatch:
         """The documents at `rows`; views already computed are taken along, not computed again."""
-        taken = TextBatch(self.table.take(rows), {name: column.take(pa.array(rows)) for name, column in self.signals.items()})
+        taken = TextBatch(
+            self.table.take(rows), {name: column.take(pa.array(rows)) for name, column in self.signals.items()}
+        )
         for name in VIEWS:
             if name in self.__dict__:
                 taken.__dict__[name] = self.__dict__[name].take(rows)

@@ -1,8 +1,8 @@
 """Classes of all Unicode code points: what is a letter, a space, the end of a sentence.
 
-The table is generated once (`python -m stages.text.unicode_tables`, which needs the `regex` package) from `unicodedata` and
-the Sentence_Terminal property, and committed, so that signals do not change with the Python version. It holds one uint16 of
-flags for each of the 1,114,112 code points.
+The table is generated once (`python -m stages.text.unicode_tables`) from `unicodedata` and, for the Sentence_Terminal
+property, the `regex` package. It is committed, so that signals do not change with the version of Python. It holds one
+uint16 of flags for each of the 1,114,112 code points.
 """
 
 from __future__ import annotations
@@ -64,9 +64,16 @@ def classes() -> npt.NDArray[np.uint16]:
     return table
 
 
+@lru_cache(maxsize=1)
+def unicode_version() -> str:
+    """The version of Unicode that the committed table is of."""
+    with np.load(TABLE_PATH) as archive:
+        return str(archive["unicode_version"])
+
+
 def generate() -> npt.NDArray[np.uint16]:
     """The table as this Python's `unicodedata` has it."""
-    import regex
+    import regex  # type: ignore[import-untyped]
 
     terminal = regex.compile(r"\p{Sentence_Terminal}")
     table = np.zeros(NUM_CODE_POINTS, np.uint16)
@@ -93,4 +100,4 @@ def _flags(char: str) -> int:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(TABLE_PATH, classes=generate())
+    np.savez_compressed(TABLE_PATH, classes=generate(), unicode_version=unicodedata.unidata_version)

@@ -21,7 +21,12 @@ MAIN = "from pipeline.cli import main; main()"
 def tamis(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, "-c", MAIN, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=environment, check=False
+        [sys.executable, "-c", MAIN, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        check=False,
     )
 
 
@@ -111,7 +116,11 @@ def test_annotate_writes_every_row(folder, ending):
         (["stages", "gofer"], 2, "Did you mean 'gopher'?"),
         (["annotate", "{}/in.jsonl", "--stages", "gopher", "--output", "{}/in.jsonl"], 2, "is one of the inputs"),
         (["annotate", "{}/in.jsonl", "--stages", "gopher", "--output", "{}/x.csv"], 2, "ends in .parquet or .jsonl"),
-        (["annotate", "{}/in.jsonl", "--stages", "gopher", "--output", "{}/x.jsonl", "--text", "txet"], 2, "Did you mean 'text'"),
+        (
+            ["annotate", "{}/in.jsonl", "--stages", "gopher", "--output", "{}/x.jsonl", "--text", "txet"],
+            2,
+            "Did you mean 'text'",
+        ),
     ],
 )
 def test_wrong_requests_are_told_what_to_write(folder, arguments, code, expected):
@@ -140,7 +149,11 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     arguments = ["run", "fineweb", "--input", str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "run")]
     small = ["--set", "input.shard_bytes=50000", "--set", "execution.task_bytes=1"]
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, *arguments, *small], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=ROOT
+        [sys.executable, "-c", MAIN, *arguments, *small],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
     )
     while process.poll() is None and not list(tmp_path.glob("run/phases/*/completions/*")):
         time.sleep(0.05)

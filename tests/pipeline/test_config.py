@@ -61,7 +61,12 @@ def test_a_config_survives_being_written_and_read(write):
 @pytest.mark.parametrize(
     ("old", "new", "line", "expected"),
     [
-        ("word_count", "word_cout", 6, "gopher has no field 'word_cout'. Did you mean 'word_count'? See: tamis stages gopher"),
+        (
+            "word_count",
+            "word_cout",
+            6,
+            "gopher has no field 'word_cout'. Did you mean 'word_count'? See: tamis stages gopher",
+        ),
         ("{min: 60}", "{mim: 60}", 6, "gopher.word_count has no field 'mim'. Did you mean 'min'?"),
         ("{min: 60}", "60", 6, "gopher.word_count is a bound: write {min: 60}, {max: 60} or both, not 60."),
         ("{min: 60}", "[60, 90]", 6, "gopher.word_count is a bound: write {min: 60}, {max: 90} or both"),
@@ -69,7 +74,12 @@ def test_a_config_survives_being_written_and_read(write):
         ("{min: 60}", "{min: many}", 6, "gopher.word_count.min"),
         ("gopher:", "gofer:", 5, "there is no stage 'gofer'. Did you mean 'gopher'?"),
         ("output:", "outptu:", 2, "there is no key 'outptu'. Did you mean 'output'?"),
-        ("mean_word_length: {min: 1}", "mean_word_len: {min: 1}", 8, "by_language.ja has no signal 'mean_word_len'. Did you"),
+        (
+            "mean_word_length: {min: 1}",
+            "mean_word_len: {min: 1}",
+            8,
+            "by_language.ja has no signal 'mean_word_len'. Did you",
+        ),
         ("workers: 3", "worker: 3", 11, "execution has no field 'worker'. Did you mean 'workers'?"),
         ("workers: 3", "workers: many", 11, "execution.workers"),
         ("- repetition", "- gopher", 9, "there are two stages 'gopher'; give one another name"),
@@ -97,7 +107,10 @@ def test_an_error_says_where_what_and_what_to_write(write, old, new, line, expec
         ("output: x\nstages: [gopher]\n", "'input' is missing"),
         ("input: x\noutput: x\nstages: []\n", "'stages' is missing or empty"),
         ("input: x\noutput: x\nstages: gopher\n", "stages is a list"),
-        ("input: x\noutput: x\nstages:\n- gopher: {by_language: {ja: {word_count: {min: 1}}}}\n", "put the stage `language` before"),
+        (
+            "input: x\noutput: x\nstages:\n- gopher: {by_language: {ja: {word_count: {min: 1}}}}\n",
+            "put the stage `language` before",
+        ),
         ("extends: nothing\n", "there is no config nothing."),
         ("extends: [a]\n", "extends takes the name of a preset"),
     ],
@@ -143,7 +156,9 @@ def test_overrides_that_cannot_be(write, override, expected):
 
 
 def test_a_preset_can_be_extended(write):
-    config = load_config(write("extends: fineweb\ninput: {path: mine/*.parquet}\noutput: runs/z\nexecution: {workers: 2}\n"))
+    config = load_config(
+        write("extends: fineweb\ninput: {path: mine/*.parquet}\noutput: runs/z\nexecution: {workers: 2}\n")
+    )
     assert [stage.name for stage in config.stages] == [stage.name for stage in load_config("fineweb").stages]
     assert config.input.path == "mine/*.parquet"
     assert config.input.extract == load_config("fineweb").input.extract

@@ -23,7 +23,15 @@ def sieved(texts: list[str], *stages) -> tuple[Sieved, counting.Stats]:
 def test_first_violated_rule_in_field_order_is_the_reason():
     result, _ = sieved(TEXTS, Length())
     reasons = result.dropped_by.to_pylist()
-    assert reasons == [None, "length.byte_count", "length.vowel_ratio", None, None, "length.byte_count", "length.byte_count"]
+    assert reasons == [
+        None,
+        "length.byte_count",
+        "length.vowel_ratio",
+        None,
+        None,
+        "length.byte_count",
+        "length.byte_count",
+    ]
     assert result.rows.tolist() == [0, 3, 4]
 
 

@@ -16,7 +16,9 @@ pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip inst
 TEXTS = [page(seed) for seed in range(30)]
 
 
-@pytest.mark.parametrize("name", ["GopherQualityFilter", "GopherRepetitionFilter", "C4QualityFilter", "FineWebQualityFilter"])
+@pytest.mark.parametrize(
+    "name", ["GopherQualityFilter", "GopherRepetitionFilter", "C4QualityFilter", "FineWebQualityFilter"]
+)
 def test_the_stage_decides_and_rewrites_as_the_filter_does(name):
     import datatrove.pipeline.filters as filters
     from datatrove.data import Document
@@ -47,7 +49,10 @@ def test_wrong_names_are_told(fields, expected):
 
 def test_in_a_run_beside_our_stages(tmp_path):
     write_jsonl(tmp_path / "in.jsonl", 40)
-    stages = ["gopher", {"datatrove": {"name": "theirs", "filter": "FineWebQualityFilter", "args": {"short_line_thr": 0.5}}}]
+    stages = [
+        "gopher",
+        {"datatrove": {"name": "theirs", "filter": "FineWebQualityFilter", "args": {"short_line_thr": 0.5}}},
+    ]
     spec = {"input": {"path": str(tmp_path / "in.jsonl")}, "output": str(tmp_path / "run"), "stages": stages}
     run = pipeline.run(spec, workers=1)
     table = run.signals.to_table().to_pylist()
@@ -78,5 +83,7 @@ def test_our_stages_in_a_datatrove_pipeline(tmp_path):
     assert theirs[0]["metadata"]["gopher.word_count"] == ours[0]["gopher.word_count"]
     lost = [json.loads(line) for line in (tmp_path / "excluded" / "00000.jsonl").read_text().splitlines()]
     assert len(lost) + len(theirs) == 60
-    assert {row["metadata"]["filter_reason"] for row in lost} == set(run.signals.to_table()["dropped_by"].to_pylist()) - {None}
+    assert {row["metadata"]["filter_reason"] for row in lost} == set(
+        run.signals.to_table()["dropped_by"].to_pylist()
+    ) - {None}
     assert "dropped_gopher.word_count" in (tmp_path / "logs" / "stats" / "00000.json").read_text()

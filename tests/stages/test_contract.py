@@ -12,7 +12,7 @@ import stages
 from stages.contract import Bounds, Stage, decide, run_stage
 from stages.text.batch import TextBatch
 from tests.corpus import page
-from tests.strategies import TEXTS
+from tests.strategies import texts as any_texts
 
 TEXT_SAMPLES = [
     *(page(seed) for seed in range(12)),
@@ -75,7 +75,7 @@ def test_any_split_gives_the_same_answer(stage):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(texts=st.lists(TEXTS, min_size=1, max_size=4))
+@given(texts=st.lists(any_texts(), min_size=1, max_size=4))
 def test_a_document_is_judged_alone(stage, texts):
     """Whatever else is in the batch, on any text."""
     _, together = run_stage(stage, batch_of(texts))

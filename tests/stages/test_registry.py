@@ -54,7 +54,9 @@ def test_a_third_party_stage_needs_few_lines():
 
 
 def test_two_stages_of_one_name_are_refused(shout, tmp_path):
-    (tmp_path / "tamis_shout-0.1.0.dist-info" / "entry_points.txt").write_text("[tamis.stages]\ngopher = tamis_shout:Shout\n")
+    (tmp_path / "tamis_shout-0.1.0.dist-info" / "entry_points.txt").write_text(
+        "[tamis.stages]\ngopher = tamis_shout:Shout\n"
+    )
     stages._third_party.cache_clear()
     with pytest.raises(ConfigError, match="two stages are called 'gopher'"):
         stages.names()

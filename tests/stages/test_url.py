@@ -12,7 +12,9 @@ from stages.url import Url
 
 @pytest.fixture
 def lists(tmp_path):
-    (tmp_path / "hosts").write_text("# a hosts file\n0.0.0.0 Bad.example\n127.0.0.1\tworse.test # why\n\nhttps://www.full.test/path\n")
+    (tmp_path / "hosts").write_text(
+        "# a hosts file\n0.0.0.0 Bad.example\n127.0.0.1\tworse.test # why\n\nhttps://www.full.test/path\n"
+    )
     (tmp_path / "urls.txt").write_text("http://news.test/page?id=1\n")
     (tmp_path / "hard.txt").write_text("casino\n")
     (tmp_path / "soft.txt").write_text("free\nwin\nbonus\n")
@@ -97,4 +99,6 @@ def test_a_list_that_is_not_there_is_named(tmp_path):
 
 def test_lists_are_part_of_the_fingerprint(lists):
     stage = Url(domains=str(lists / "hosts"))
-    assert stage.assets()[str(lists / "hosts")] != Url(domains=str(lists / "soft.txt")).assets()[str(lists / "soft.txt")]
+    assert (
+        stage.assets()[str(lists / "hosts")] != Url(domains=str(lists / "soft.txt")).assets()[str(lists / "soft.txt")]
+    )
