@@ -28,10 +28,13 @@ from stages import errors
 from stages.errors import RunError
 
 MAX_DEATHS = 5
-ONE_THREAD = {
-    name: "1"
-    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS")
+WORKER_ENVIRONMENT = {
+    **dict.fromkeys(
+        ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS"), "1"
+    ),
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # gives memory back; mimalloc keeps what a huge row needed
 }
+"""One thread each, and no hoarding: a machine is filled with workers."""
 
 
 class Listener(Protocol):
@@ -151,7 +154,7 @@ class _Pool:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the parent, which then stops the workers
-                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={**os.environ, **WORKER_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
         worker = _Worker(number, process)
         self.workers[number] = worker

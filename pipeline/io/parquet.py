@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Rejected
 from pipeline.io.files import filesystem_of
 from pipeline.io.input import Input
+from pipeline.io.pages import rows_at_once
 from pipeline.io.shards import Shard
 from stages.errors import InputError
 
 READ_BYTES = 8 << 20
-MAX_READ_ROWS = 1 << 16
 
 
 def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batch_bytes: int) -> Iterator[Chunk]:
@@ -27,36 +27,41 @@ def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batc
     fs, file_name = filesystem_of(shard.path)
     with fs.open(file_name, "rb") as stream:
         try:
-            parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20)
+            parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
-            yield Chunk(
-                schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, 0, f"not a Parquet file: {error}")]
-            )
+            yield Chunk(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, f"not a Parquet file: {error}")])
             return
-        row = 0
+        first = 0
         for group in range(shard.start, shard.stop):
-            group_end = row + parquet.metadata.row_group(group).num_rows
-            try:
-                for batch in parquet.iter_batches(_rows_at_once(parquet, group), row_groups=[group], use_threads=False):
+            for batch, row in _batches(parquet, stream, group, first):
+                if isinstance(batch, str):
+                    lost = [_bad(shard, row, f"row group {group} cannot be read from here on: {batch}")]
+                    yield from gathered.add(schema.empty_table(), np.zeros(0, np.int64), lost)
+                else:
                     yield from gathered.add(*_clean(batch, row, shard, name, schema, source))
-                    row += batch.num_rows
-            except (pa.ArrowException, OSError) as error:
-                lost = f"row group {group} cannot be read from row {shard.first_row + row} on: {error}"
-                yield from gathered.add(
-                    schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, row, shard.first_row + row, lost)]
-                )
-            row = group_end
+                batch = None  # the next one may need the memory
+            first += parquet.metadata.row_group(group).num_rows
     yield from gathered.rest()
 
 
-def _rows_at_once(parquet: pq.ParquetFile, group: int) -> int:
-    about = parquet.metadata.row_group(group)
-    per_row = about.total_byte_size / max(about.num_rows, 1)
-    return int(min(max(READ_BYTES / max(per_row, 1), 1), MAX_READ_ROWS))
+def _batches(
+    parquet: pq.ParquetFile, stream: Any, group: int, row: int
+) -> Iterator[tuple[pa.RecordBatch | str, int]]:
+    """Batches of a row group with the row of the shard that each starts at; if it is damaged, at last the reason."""
+    try:
+        rows = rows_at_once(stream, parquet.metadata, group, READ_BYTES)
+        batches = parquet.iter_batches(rows, row_groups=[group], use_threads=False)
+        while (batch := next(batches, None)) is not None:
+            size = batch.num_rows
+            yield batch, row
+            batch = None
+            row += size
+    except (pa.ArrowException, OSError) as error:
+        yield str(error), row
 
 
-def _bad(shard: Shard, row: int, offset: int, message: str) -> Rejected:
-    return Rejected(row, "input.bad_record", shard.path, offset, message)
+def _bad(shard: Shard, row: int, message: str) -> Rejected:
+    return Rejected(row, "input.bad_record", shard.path, shard.first_row + row, message)
 
 
 class _Gathered:
@@ -102,7 +107,7 @@ def _clean(
     rejected = [
         Rejected(
             first + i, f"input.{reason}", shard.path, shard.first_row + first + i, message, ids[i].as_py(),
-            texts[i].as_buffer().slice(0, HEAD_BYTES).to_pybytes() if texts[i].is_valid else b"",
+            bytes(memoryview(texts[i].as_buffer())[:HEAD_BYTES]) if texts[i].is_valid else b"",
         )
         for i, (reason, message) in sorted(faults.items())
     ]  # fmt: skip
@@ -118,19 +123,19 @@ def _clean(
 
 def _faults(texts: pa.Array, max_bytes: int) -> dict[int, tuple[str, str]]:
     """Why some of the texts are no documents, by their place."""
-    faults = {int(i): ("null_text", "the text is null") for i in np.flatnonzero(texts.is_null())}
+    faults = {place: ("null_text", "the text is null") for place in np.flatnonzero(texts.is_null()).tolist()}
     sizes = pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
-    for i in np.flatnonzero(sizes > max_bytes):
-        faults[int(i)] = ("too_large", f"{sizes[i]} bytes, more than max_document_bytes = {max_bytes}")
+    for place in np.flatnonzero(sizes > max_bytes).tolist():
+        faults[place] = ("too_large", f"{sizes[place]} bytes, more than max_document_bytes = {max_bytes}")
     try:
         pa.Array.from_buffers(pa.large_string(), len(texts), texts.buffers(), offset=texts.offset).validate(full=True)
     except pa.ArrowInvalid:
-        for i in range(len(texts)):
-            if texts[i].is_valid and i not in faults:
+        for place, value in enumerate(texts):
+            if value.is_valid and place not in faults:
                 try:
-                    str(memoryview(texts[i].as_buffer()), "utf-8")
+                    str(memoryview(value.as_buffer()), "utf-8")
                 except UnicodeDecodeError as error:
-                    faults[i] = ("invalid_utf8", str(error))
+                    faults[place] = ("invalid_utf8", str(error))
     return faults
 
 

@@ -92,6 +92,7 @@ class ParquetSink:
     ) -> None:
         if not self._file.closed:
             self._file.discard()
+            self._writer.close()
 
 
 def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
