@@ -70,7 +70,7 @@ def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
     Raises ConfigError when the output is no such file, or is one of the inputs.
     """
     specs = parse(stages) if stages.lstrip().startswith(("[", "-")) else [name.strip() for name in stages.split(",")]
-    described = Input(path=source, text=text)
+    described = Input.model_validate({"path": source, "text": text})
     placed = build_stages(specs)
     if output.suffix not in (".parquet", ".jsonl"):
         raise ConfigError(f"--output {output}: write a file that ends in .parquet or .jsonl")

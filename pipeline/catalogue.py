@@ -56,7 +56,7 @@ def describe(name: str) -> dict[str, Any]:
 
 def rule_text(rule: Decision) -> str:
     """A decision as a config writes it."""
-    content = rule.model_dump(mode="json")
+    content: Any = rule.model_dump(mode="json")
     if isinstance(content, dict):
         ends = [f"{end}: {value}" for end, value in content.items() if value is not None]
         return "{" + ", ".join(ends) + "}" if ends else "no bound"

@@ -19,9 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 import stages as registry
 from pipeline.io.input import Input
-from pipeline.yaml_lines import Located
+from pipeline.yaml_lines import Located, parse
 from pipeline.yaml_lines import Path as KeyPath
-from pipeline.yaml_lines import parse
 from stages.contract import Bounds, Stage
 from stages.errors import ConfigError
 
@@ -60,7 +59,7 @@ class Config(BaseModel):
     input: Input
     output: str
     stages: tuple[SerializeAsAny[Stage], ...]
-    execution: Execution = Execution()
+    execution: Execution = Field(default_factory=lambda: Execution.model_validate({}))
 
 
 def load_config(

@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pipeline.config import Config, dump_config, load_config
-from pipeline.io.shards import Manifest, list_shards
 from pipeline.io.files import exists, filesystem_of, read_json, write_json
+from pipeline.io.shards import Manifest, list_shards
 from pipeline.plan import Phase, make_plan
 from pipeline.progress import Progress
 from pipeline.records import read_record

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, load_config
-from pipeline.io.shards import Manifest
 from pipeline.io.files import exists, read_json
+from pipeline.io.shards import Manifest
 from pipeline.plan import Phase, Plan, make_plan
 from pipeline.records import Record, read_record, read_records
 from pipeline.stats import Stats

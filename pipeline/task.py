@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 import xxhash
 
 from pipeline import stats as counting
+from pipeline.io.files import filesystem_of
 from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import Shard
-from pipeline.io.files import filesystem_of
 from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records, write_record
@@ -209,7 +209,7 @@ class _Sample:
             self._seen[rule] += 1
             if (
                 self._seen[rule] <= ALWAYS_KEPT
-                or xxhash.xxh3_64_intdigest(data[offsets[i] : offsets[i + 1]], self._seed) < self._below
+                or xxhash.xxh3_64_intdigest(memoryview(data[offsets[i] : offsets[i + 1]]), self._seed) < self._below
             ):
                 chosen.append(i)
         picked = lost.batch.table.take(pa.array(chosen, pa.int64()))

@@ -27,7 +27,7 @@ _Loader.add_implicit_resolver(
 
 def parse(text: str) -> Any:
     """A YAML text as plain values. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe loader)
+    return yaml.load(text, Loader=_Loader)
 
 
 class Located:

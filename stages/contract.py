@@ -179,7 +179,7 @@ class Stage(BaseModel, ABC):
     by_language: dict[str, dict[str, Any]] = {}
     """Bounds that replace the stage's own in documents of a language: `{ja: {mean_word_length: {min: 1}}}`."""
 
-    def setup(self) -> None:  # noqa: B027 (most stages have nothing to load)
+    def setup(self) -> None:
         """Load models and lists; called once in every worker, before the first batch."""
 
     def assets(self) -> Mapping[str, str]:

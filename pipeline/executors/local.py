@@ -154,7 +154,11 @@ class _Pool:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the parent, which then stops the workers
-                env={**os.environ, **WORKER_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                env={
+                    **os.environ,
+                    **WORKER_ENVIRONMENT,
+                    "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+                },
             )
         worker = _Worker(number, process)
         self.workers[number] = worker

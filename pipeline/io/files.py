@@ -17,7 +17,7 @@ CHUNK_BYTES = 1 << 20
 def filesystem_of(path: str) -> tuple[Any, str]:
     """The fsspec filesystem of a path or URL, and the path's name on it. Raises InputError for an unknown protocol."""
     try:
-        return fsspec.core.url_to_fs(path)  # type: ignore[no-any-return]
+        return fsspec.core.url_to_fs(path)
     except (ValueError, ImportError) as error:
         raise InputError(f"{path} cannot be reached: {error}") from error
 

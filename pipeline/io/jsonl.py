@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from stages.errors import MissingInputError
 SAMPLE_LINES = 1000
 SAMPLE_BYTES = 8 << 20
 EXTRA = "extra"
-ZSTD_INPUT_BYTES = 64 << 10
+ZSTD_INPUT_BYTES = 16 << 10
 BOM = b"\xef\xbb\xbf"
 _SCALARS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
@@ -56,7 +57,7 @@ def open_bytes(path: str) -> Any:
         return gzip.GzipFile(fileobj=stream)
     if path.endswith(".zst"):
         return _ZstdStream(stream)
-    return stream
+    return io.BufferedReader(stream, CHUNK_BYTES)
 
 
 class _ZstdStream:
@@ -66,26 +67,23 @@ class _ZstdStream:
         self._stream = stream
         self._frame: Any = None
         self._input = b""
-        self._output = bytearray()
 
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes, fewer only at the end. Raises EOFError in the middle of a frame."""
-        while len(self._output) < size:
-            if not self._input:
-                self._input = self._stream.read(ZSTD_INPUT_BYTES)
+    def read1(self, size: int) -> bytes:
+        """Some bytes; none at the end. Raises EOFError where the file ends in the middle of a frame."""
+        output = b""
+        while not output:
+            self._input = self._input or self._stream.read(ZSTD_INPUT_BYTES)
             if not self._input:
                 if self._frame is not None:
                     raise EOFError("the compressed file ends inside a frame")
                 break
             if self._frame is None:
                 self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
-            self._output += self._frame.decompress(self._input)
+            output = self._frame.decompress(self._input)
             self._input = self._frame.unused_data if self._frame.eof else b""
             if self._frame.eof:
                 self._frame = None
-        piece = bytes(self._output[:size])
-        del self._output[:size]
-        return piece
+        return output
 
     def __enter__(self) -> _ZstdStream:
         return self
@@ -113,7 +111,7 @@ def _cut(stream: Any, offset: int, skip_first: bool, stop: int | None, max_bytes
     pending, size, skipping = bytearray(), 0, skip_first
     while True:
         try:
-            chunk = stream.read(CHUNK_BYTES)
+            chunk = stream.read1(CHUNK_BYTES)  # `read` would lose what comes right before a cut
         except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
             raise CutShort(offset + size, str(error)) from error
         low = 0

@@ -44,9 +44,7 @@ def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batc
     yield from gathered.rest()
 
 
-def _batches(
-    parquet: pq.ParquetFile, stream: Any, group: int, row: int
-) -> Iterator[tuple[pa.RecordBatch | str, int]]:
+def _batches(parquet: pq.ParquetFile, stream: Any, group: int, row: int) -> Iterator[tuple[pa.RecordBatch | str, int]]:
     """Batches of a row group with the row of the shard that each starts at; if it is damaged, at last the reason."""
     try:
         rows = rows_at_once(stream, parquet.metadata, group, READ_BYTES)
@@ -123,7 +121,7 @@ def _clean(
 
 def _faults(texts: pa.Array, max_bytes: int) -> dict[int, tuple[str, str]]:
     """Why some of the texts are no documents, by their place."""
-    faults = {place: ("null_text", "the text is null") for place in np.flatnonzero(texts.is_null()).tolist()}
+    faults = dict.fromkeys(np.flatnonzero(texts.is_null()).tolist(), ("null_text", "the text is null"))
     sizes = pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
     for place in np.flatnonzero(sizes > max_bytes).tolist():
         faults[place] = ("too_large", f"{sizes[place]} bytes, more than max_document_bytes = {max_bytes}")

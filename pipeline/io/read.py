@@ -47,7 +47,7 @@ def _read_text(path: str, name: str, source: Input, collector: Collector) -> Ite
     content = b""
     try:
         with open_bytes(path) as stream:
-            while len(content) <= limit and (piece := stream.read(limit + 1 - len(content))):
+            while len(content) <= limit and (piece := stream.read1(limit + 1 - len(content))):
                 content += piece
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -93,7 +92,7 @@ def test_the_number_of_workers_changes_no_byte(folder, reference, workers):
 
 
 def launch(folder: Path, name: str) -> subprocess.Popen:
-    code = f"import pipeline, json, sys; pipeline.run(json.loads(sys.argv[1]), workers=2)"
+    code = "import pipeline, json, sys; pipeline.run(json.loads(sys.argv[1]), workers=2)"
     return subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(config(folder, name))], cwd=ROOT, stderr=subprocess.DEVNULL
     )
@@ -126,7 +125,7 @@ def test_killed_workers_and_a_killed_launch_change_no_byte(folder, reference):
     before = num_done(run)
     resumed = pipeline.run(config(folder, "killed"), workers=2)
     assert digest(Path(resumed.path)) == digest(Path(reference.path))
-    assert 0 < before
+    assert before > 0
     assert resumed.stats["output"] | {"seconds": 0} == reference.stats["output"] | {"seconds": 0}
 
 

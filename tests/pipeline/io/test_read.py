@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import zlib
-from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -36,7 +35,7 @@ def read(path: object, batch_bytes: int = BATCH, **fields) -> tuple[list[dict], 
             documents += chunk.table.to_pylist()
             rejected += chunk.rejected
             places += [*chunk.rows.tolist(), *(record.row for record in chunk.rejected)]
-        assert sorted(places) == list(range(len(places))), "every record of a shard has a row of its own"
+        assert len(set(places)) == len(places), "every record of a shard has a row of its own"
     return documents, rejected, manifest
 
 
@@ -117,7 +116,7 @@ def test_a_damaged_compressed_file_gives_what_comes_before(tmp_path, ending, dam
     path = tmp_path / f"in.jsonl{ending}"
     path.write_bytes(packed)
     documents, rejected, _ = read(path, batch_bytes=1 << 20)
-    sound = 30_000  # gzip notices a flipped byte at its end only, so some garbage may come in between
+    sound = 35_000  # gzip notices a flipped byte at its end only, so some garbage may come in between
     assert sound < len(documents) < 60_000
     assert [row["id"] for row in documents[:sound]] == [str(i) for i in range(sound)]
     assert reasons(rejected)[-1] == "truncated"
@@ -127,7 +126,9 @@ def test_a_damaged_compressed_file_gives_what_comes_before(tmp_path, ending, dam
 @given(texts=st.lists(st.text(max_size=30), max_size=20), shard_bytes=st.integers(1, 400))
 def test_any_split_of_a_jsonl_file_gives_the_same_documents(tmp_path, texts, shard_bytes):
     path = tmp_path / "in.jsonl"
-    path.write_bytes(b"".join(json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for text in texts))
+    path.write_bytes(
+        b"".join(json.dumps({"text": text}, ensure_ascii=False).encode("utf-8", "replace") + b"\n" for text in texts)
+    )
     if not texts:
         return
     whole, none, _ = read(path)
@@ -225,14 +226,18 @@ def test_parquet_columns_that_cannot_be(tmp_path, table, expected):
 
 
 def test_column_names_are_the_users(tmp_path):
-    (tmp_path / "in.jsonl").write_bytes(jsonl({"key": 5, "content": "a", "link": "http://x", "text": "other", "id": "old"}))
+    (tmp_path / "in.jsonl").write_bytes(
+        jsonl({"key": 5, "content": "a", "link": "http://x", "text": "other", "id": "old"})
+    )
     (row,), _, _ = read(tmp_path / "in.jsonl", text="content", id="key", url="link")
     assert (row["id"], row["text"], row["url"]) == ("5", "a", "http://x")
     assert json.loads(row["extra"]) == {"text": "other", "id": "old"}, "what has no column of its own is kept"
 
 
 def test_jsonl_values_that_come_late_or_do_not_fit_are_kept(tmp_path):
-    rows = [{"text": "a", "n": 1, "nested": {"k": [1]}}] * 1 + [{"text": "b", "n": "many", "new": True, "nested": "flat"}]
+    rows = [{"text": "a", "n": 1, "nested": {"k": [1]}}] * 1 + [
+        {"text": "b", "n": "many", "new": True, "nested": "flat"}
+    ]
     first = jsonl(*[{"id": str(i), **rows[0]} for i in range(1100)])
     (tmp_path / "in.jsonl").write_bytes(first + jsonl({"id": "late", **rows[1]}))
     documents, rejected, manifest = read(tmp_path / "in.jsonl", batch_bytes=1 << 20)
@@ -257,7 +262,9 @@ def test_schemas_of_several_files_are_joined(tmp_path):
 PAGE = "<html><head><title>T</title></head><body><nav>Menu Home</nav><main><p>{}</p></main><script>no()</script></body></html>"
 
 
-def record(kind: str, number: int, body: bytes, status: str = "200 OK", mime: str = "text/html; charset=utf-8") -> bytes:
+def record(
+    kind: str, number: int, body: bytes, status: str = "200 OK", mime: str = "text/html; charset=utf-8"
+) -> bytes:
     http = b"" if kind == "conversion" else f"HTTP/1.1 {status}\r\nContent-Type: {mime}\r\n\r\n".encode()
     inner = "text/plain" if kind == "conversion" else "application/http; msgtype=response"
     head = (
@@ -295,7 +302,10 @@ def test_warc_gives_the_main_text_of_good_pages(tmp_path, extract):
 
 
 def test_wet_is_taken_as_it_is(tmp_path):
-    records = [record("warcinfo", 0, b"x"), *(record("conversion", i, f"Text {i}\nline\n".encode()) for i in range(1, 4))]
+    records = [
+        record("warcinfo", 0, b"x"),
+        *(record("conversion", i, f"Text {i}\nline\n".encode()) for i in range(1, 4)),
+    ]
     (tmp_path / "in.warc.wet.gz").write_bytes(b"".join(map(gzip.compress, records)))
     documents, rejected, manifest = read(tmp_path / "in.warc.wet.gz")
     assert manifest.shards[0].format == "wet"
@@ -319,7 +329,11 @@ def test_a_damaged_warc_gives_what_comes_before(tmp_path, damage):
 
 
 def test_a_record_that_is_too_large_is_set_aside(tmp_path):
-    records = [record("response", 1, page("small")), record("response", 2, page("x" * 500)), record("response", 3, page("end"))]
+    records = [
+        record("response", 1, page("small")),
+        record("response", 2, page("x" * 500)),
+        record("response", 3, page("end")),
+    ]
     (tmp_path / "in.warc").write_bytes(b"".join(records))
     documents, rejected, _ = read(tmp_path / "in.warc", max_document_bytes=5000)
     assert [row["id"] for row in documents] == ["urn:uuid:1", "urn:uuid:3"]

@@ -14,7 +14,9 @@ from pipeline.io.files import AtomicFile, checksum_of, read_json, write_json
 from pipeline.io.write import ParquetSink
 from stages.errors import RunError
 
-TABLE = pa.table({"id": [str(i) for i in range(100)], "text": pa.array([f"text {i}" * i for i in range(100)], pa.large_string())})
+TABLE = pa.table(
+    {"id": [str(i) for i in range(100)], "text": pa.array([f"text {i}" * i for i in range(100)], pa.large_string())}
+)
 
 
 def written(folder: Path, cuts: list[int]) -> tuple[bytes, write.Written]:

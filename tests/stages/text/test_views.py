@@ -155,7 +155,10 @@ def test_the_utf8_of_a_batch_needs_no_copy() -> None:
         ("'quoted'", ["'", "quoted", "'"]),
         ("well-known_name", ["well", "-", "known_name"]),
         ("$1,234.50, v3.11.", ["$", "1,234.50", ",", "v3.11", "."]),
-        ("end.Next 3.a a.3 _x_ --- a--b", ["end.Next", "3", ".", "a", "a", ".", "3", "_", "x", "_", "---", "a", "--", "b"]),
+        (
+            "end.Next 3.a a.3 _x_ --- a--b",
+            ["end.Next", "3", ".", "a", "a", ".", "3", "_", "x", "_", "---", "a", "--", "b"],
+        ),
         ("wait... what…", ["wait", "...", "what", "…"]),
         ("e\u0301te\u0301", ["e\u0301te\u0301"]),
         ("co\u00adop می\u200cخواهم \u200da", ["co\u00adop", "می\u200cخواهم", "a"]),
