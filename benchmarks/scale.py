@@ -1,8 +1,8 @@
 """Time and memory against the size of the input: `python -m benchmarks.scale TEXTS.parquet [--sizes 0.5,1,2,5]`.
 
-Writes one JSONL file of each size from the given documents (column `text`), every copy of a document made different by a few
-words of its own, so that no cache helps; runs the same config on each with all cores; prints a Markdown table. The peak is
-the largest resident set of any worker, as the kernel reports it.
+Writes one JSONL file of each size from the given documents (column `text`), every copy of a document made different
+by a few words of its own, so that no cache helps; runs the same config on each with all cores; prints a Markdown
+table. The peak is the largest resident set of any worker, as the kernel reports it.
 """
 
 from __future__ import annotations

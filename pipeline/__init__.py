@@ -1,4 +1,5 @@
-"""How documents move: configs, plans, tasks, runs. `pipeline.run`, `pipeline.annotate` and `pipeline.open_run` are its doors.
+"""How documents move: configs, plans, tasks, runs. `pipeline.run`, `pipeline.annotate` and `pipeline.open_run` are
+its doors.
 
 The names are loaded on first use, so that `import pipeline` costs nothing. (No module is called `run` or `annotate`:
 importing it would hide the function.)

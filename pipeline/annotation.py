@@ -1,4 +1,5 @@
-"""Every input row, in its order, with the signals of some stages beside it. Nothing is dropped and no run directory is made."""
+"""Every input row, in its order, with the signals of some stages beside it. Nothing is dropped and no run directory
+is made."""
 
 from __future__ import annotations
 

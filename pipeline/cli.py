@@ -16,7 +16,7 @@ from stages.errors import TamisError
 
 app = typer.Typer(
     name="tamis",
-    help="A fine sieve for pretraining corpora: raw web text in, the documents worth training on out, every decision on record.",
+    help="A fine sieve for pretraining corpora: raw web text in, the documents worth training on out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,8 +1,8 @@
 """A run's config: YAML in, validated models out, every error with its line and the way out.
 
-A config may start from a preset (`extends: fineweb`, one of `configs/`, or a path relative to itself): its own keys replace
-the preset's, whole blocks at `stages`, key by key in `input` and `execution`. Paths of input and output are relative to the
-current directory.
+A config may start from a preset (`extends: fineweb`, one of `configs/`, or a path relative to itself): its own keys
+replace the preset's, whole blocks at `stages`, key by key in `input` and `execution`. Paths of input and output are
+relative to the current directory.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Execution(BaseModel):
     output_bytes: int = Field(256 << 20, gt=0)
     """Text in a file of `documents/`, about."""
     rejected_rate: float = Field(0.01, ge=0, le=1)
-    """Share of the dropped documents whose text is kept in `rejected/`; the first 20 of each rule in each task always are."""
+    """Share of the dropped documents whose text is kept in `rejected/`; the first 20 of each rule in each task always
+    are."""
     seed: int = Field(0, ge=0)
     """Changes which documents a sample takes."""
 

@@ -72,7 +72,8 @@ class TamisStep(PipelineStep):
             yield batch
 
     def _sieve(self, documents: list[Document]) -> list[str | None]:
-        """Run the stages; texts and metadata are updated in place. Returns why each document is dropped, None if it is not."""
+        """Run the stages; texts and metadata are updated in place. Returns why each document is dropped, None if it
+        is not."""
         columns: dict[str, pa.Array] = {
             "id": pa.array([document.id for document in documents], pa.string()),
             "text": pa.array([document.text for document in documents], pa.large_string()),

@@ -1,7 +1,7 @@
 """Start a run, or go on with it: fix the manifest, make the plan, have every missing task done.
 
-The same call starts, resumes and repeats. A run directory remembers its input; a second launch does what is missing, and
-does again what a changed config touches.
+The same call starts, resumes and repeats. A run directory remembers its input; a second launch does what is missing,
+and does again what a changed config touches.
 """
 
 from __future__ import annotations

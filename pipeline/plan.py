@@ -1,8 +1,9 @@
 """A config and its input compiled to phases of small, idempotent tasks.
 
-A phase has a fingerprint: a hash of everything that can change its output (the stages' fields and versions, the models and
-lists they read, the input, the way batches are cut) and of the phase it reads from. Its directory carries it, so a run
-directory never mistakes the output of another config for its own, and whatever did not change is used again.
+A phase has a fingerprint: a hash of everything that can change its output (the stages' fields and versions, the
+models and lists they read, the input, the way batches are cut) and of the phase it reads from. Its directory carries
+it, so a run directory never mistakes the output of another config for its own, and whatever did not change is used
+again.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
 
 
 def group_shards(shards: Sequence[Shard], task_bytes: int) -> list[tuple[Shard, ...]]:
-    """Consecutive shards in groups of at least `task_bytes` (but for the last): a million small files are not a million tasks."""
+    """Consecutive shards in groups of at least `task_bytes` (but for the last): a million small files are not a
+    million tasks."""
     groups: list[tuple[Shard, ...]] = []
     group: list[Shard] = []
     size = 0

@@ -1,4 +1,5 @@
-"""What `tamis plan` tells: the phases and tasks of a config, what a run directory already holds of them, what it may cost."""
+"""What `tamis plan` tells: the phases and tasks of a config, what a run directory already holds of them, what it may
+cost."""
 
 from __future__ import annotations
 

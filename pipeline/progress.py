@@ -92,8 +92,8 @@ class Progress:
         rejected = counting.num_rejected(self.stats())
         if rejected > self.max_errors:
             raise InputError(
-                f"{rejected} records could not be read, more than max_errors = {self.max_errors}; finished tasks list theirs "
-                f"under {self.path}/phases. If that many are expected: --set execution.max_errors=N"
+                f"{rejected} records could not be read, more than max_errors = {self.max_errors}; finished tasks list "
+                f"theirs under {self.path}/phases. If that many are expected: --set execution.max_errors=N"
             )
         if time.monotonic() - self._written >= WRITE_EVERY_S:
             self.write()

@@ -1,8 +1,8 @@
 """Completion records: the one sign that a task is done, and the list of what it wrote.
 
-A task writes its files first and its record last, in one atomic step. Readers follow records, never directory listings, so
-the remains of a killed task are never taken for output, on a disk and on an object store alike. The records lie where
-datatrove keeps its markers, `completions/00000`, and are small JSON files:
+A task writes its files first and its record last, in one atomic step. Readers follow records, never directory
+listings, so the remains of a killed task are never taken for output, on a disk and on an object store alike. The
+records lie where datatrove keeps its markers, `completions/00000`, and are small JSON files:
 
     {"rank": 0, "fingerprint": "…", "files": [{"path", "rows", "bytes", "checksum"}], "stats": {…}}
 """

@@ -1,8 +1,8 @@
 """One batch through the stages of a phase: who is dropped, by which rule, and every signal measured on the way.
 
-A document that a stage drops is not measured by later ones; its later signals are null. It is dropped by the first rule,
-in the order of the stage's fields, that its signals violate. What came after a drop never changes it, so each dropped
-document has exactly one reason, and its own signals explain it.
+A document that a stage drops is not measured by later ones; its later signals are null. It is dropped by the first
+rule, in the order of the stage's fields, that its signals violate. What came after a drop never changes it, so each
+dropped document has exactly one reason, and its own signals explain it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ class Dropped:
 class Sieved:
     """What became of a batch of `n` documents.
 
-    `signals` has one array of `n` values for each signal, null where the document was dropped before; `dropped_by` is null
-    for kept documents; `kept` holds the survivors with their text as the last stage left it, `rows` their places.
+    `signals` has one array of `n` values for each signal, null where the document was dropped before; `dropped_by` is
+    null for kept documents; `kept` holds the survivors with their text as the last stage left it, `rows` their
+    places.
     """
 
     kept: TextBatch
@@ -92,7 +93,8 @@ def _guarded(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Ar
 
 
 def _verdict(stage: Stage, columns: dict[str, pa.Array], batch: TextBatch) -> tuple[npt.NDArray[np.bool_], list[str]]:
-    """Mask of the documents to drop, and for each of them the rule: the first one violated in the order of the fields."""
+    """Mask of the documents to drop, and for each of them the rule: the first one violated in the order of the
+    fields."""
     dropped = np.zeros(batch.num_rows, np.bool_)
     if stage.action == "annotate":
         return dropped, []

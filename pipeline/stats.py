@@ -6,9 +6,9 @@
      "output": {"documents", "bytes", "seconds"},
      "task_seconds": ..., "peak_memory_bytes": ...}
 
-Merging is associative and commutative, so tasks may finish in any order: every number is a sum, but for names that start
-with `peak_`, which are maxima. Bytes are bytes of UTF-8 text. A document is dropped by exactly one rule, so at every stage
-`documents_in = documents_out + sum of dropped`.
+Merging is associative and commutative, so tasks may finish in any order: every number is a sum, but for names that
+start with `peak_`, which are maxima. Bytes are bytes of UTF-8 text. A document is dropped by exactly one rule, so at
+every stage `documents_in = documents_out + sum of dropped`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What one task does: read its shards, run the stages, write what was kept, measured and dropped, then its record.
 
-A task of the sieve phase writes three files under its phase; a task of the write phase gathers those of consecutive tasks
-into the run's `documents/`, `signals/` and `rejected/`. Nothing in a file depends on time, place or other tasks, so a task
-that was killed is run again and gives the same bytes.
+A task of the sieve phase writes three files under its phase; a task of the write phase gathers those of consecutive
+tasks into the run's `documents/`, `signals/` and `rejected/`. Nothing in a file depends on time, place or other
+tasks, so a task that was killed is run again and gives the same bytes.
 """
 
 from __future__ import annotations
@@ -195,7 +195,8 @@ def _write_kept(
 
 
 class _Sample:
-    """Which dropped documents are kept with their text: chosen by a hash of the text, and the first few of each rule."""
+    """Which dropped documents are kept with their text: chosen by a hash of the text, and the first few of each
+    rule."""
 
     def __init__(self, rate: float, seed: int) -> None:
         self._below = round(rate * 2**64)
@@ -209,7 +210,7 @@ class _Sample:
             self._seen[rule] += 1
             if (
                 self._seen[rule] <= ALWAYS_KEPT
-                or xxhash.xxh3_64_intdigest(memoryview(data[offsets[i] : offsets[i + 1]]), self._seed) < self._below
+                or xxhash.xxh3_64_intdigest(data[offsets[i] : offsets[i + 1]].tobytes(), self._seed) < self._below
             ):
                 chosen.append(i)
         picked = lost.batch.table.take(pa.array(chosen, pa.int64()))

@@ -1,7 +1,8 @@
 """What a run looks like on a terminal: while it goes on, and when it is done.
 
-Everything is drawn from one snapshot (`stats.json`), so that `tamis run` and `tamis status`, on any machine that sees the run
-directory, show the same. A terminal gets a table that is redrawn four times a second; anything else a line every ten seconds.
+Everything is drawn from one snapshot (`stats.json`), so that `tamis run` and `tamis status`, on any machine that sees
+the run directory, show the same. A terminal gets a table that is redrawn four times a second; anything else a line
+every ten seconds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is measured and changed; knows nothing of files, workers or configs.
 
-The registry maps a stage's name in a config to its class, which is imported on use. Third parties join by an entry point of
-the group `tamis.stages`, named as the stage and pointing at its class.
+The registry maps a stage's name in a config to its class, which is imported on use. Third parties join by an entry
+point of the group `tamis.stages`, named as the stage and pointing at its class.
 """
 
 from __future__ import annotations

@@ -255,7 +255,8 @@ class Map(Stage):
 def run_stage(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Array]]:
     """Apply a stage; returns the batch with the stage's signals on it, and the signals as declared columns.
 
-    Raises StageError when the stage's answer is not what it declares: a missing or unknown signal, a wrong length or type.
+    Raises StageError when the stage's answer is not what it declares: a missing or unknown signal, a wrong length or
+    type.
     """
     from stages.errors import StageError
 

@@ -21,8 +21,8 @@ KEPT = "kept"
 class DatatroveFilter(Map):
     """One of datatrove's filters (`datatrove.pipeline.filters`), document by document: `{filter: GopherQualityFilter}`.
 
-    A filter that rewrites the text does so here, too. The document's other columns are its metadata. Hundreds of times slower
-    than the stages of Tamis; for what they do not have, and to compare with.
+    A filter that rewrites the text does so here, too. The document's other columns are its metadata. Hundreds of
+    times slower than the stages of Tamis; for what they do not have, and to compare with.
     """
 
     dropped: Fact = Flag()

@@ -20,10 +20,12 @@ PREFIX = "__label__"
 
 
 class Language(Filter):
-    """Language of a document by lid.176.ftz (Joulin et al. 2016, arXiv 1607.01759), as datatrove 0.10's LanguageFilter asks it.
+    """Language of a document by lid.176.ftz (Joulin et al. 2016, arXiv 1607.01759), as datatrove 0.10's
+    LanguageFilter asks it.
 
-    The model reads the whole text with newlines as spaces and letters as they are. It knows 176 languages, by ISO 639-1 code
-    where there is one. It has never seen short or mixed text; a score is a softmax, not a probability of being right.
+    The model reads the whole text with newlines as spaces and letters as they are. It knows 176 languages, by ISO
+    639-1 code where there is one. It has never seen short or mixed text; a score is a softmax, not a probability of
+    being right.
     """
 
     label: Label = Allowed()

@@ -23,10 +23,10 @@ _HOSTS_LINE = re.compile(r"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+")
 class Url(Filter):
     """Blocklists on a page's address, after RefinedWeb (Penedo et al. 2023, arXiv 2306.01116, appendix G.1).
 
-    Three kinds of word lists as in datatrove 0.10's URLFilter, but everything is compared in lower case. No list comes with
-    Tamis: name files of your own, one entry a line (`#` starts a comment; a hosts file will do), or a column of a Parquet
-    file as `lists/adult.parquet:domain`. A signal whose list is not named is null, as is every signal of a document without
-    an address.
+    Three kinds of word lists as in datatrove 0.10's URLFilter, but everything is compared in lower case. No list
+    comes with Tamis: name files of your own, one entry a line (`#` starts a comment; a hosts file will do), or a
+    column of a Parquet file as `lists/adult.parquet:domain`. A signal whose list is not named is null, as is every
+    signal of a document without an address.
     """
 
     domain_listed: Fact = Flag()
@@ -38,7 +38,8 @@ class Url(Filter):
     suspect_word_count: Count = Bounds(max=1)
     """Different words of the address that are in `suspect_words`."""
     banned_part_count: Count = Bounds(max=0)
-    """Entries of `banned_parts` that occur anywhere in the address, other characters than letters and digits left out."""
+    """Entries of `banned_parts` that occur anywhere in the address, other characters than letters and digits left
+    out."""
 
     domains: tuple[str, ...] = ()
     """Files of domains."""

@@ -1,8 +1,8 @@
 """The quickstart on its real corpus: its exact funnel, and the same bytes however many workers do it.
 
-`tests/quickstart_funnel.json` pins the documents in, out and dropped by every rule. When a change of code or of a pinned
-package moves a number, the diff of that file has to be explained; `TAMIS_WRITE_FUNNEL=1 pytest tests/test_quickstart.py`
-writes it anew.
+`tests/quickstart_funnel.json` pins the documents in, out and dropped by every rule. When a change of code or of a
+pinned package moves a number, the diff of that file has to be explained; `TAMIS_WRITE_FUNNEL=1 pytest
+tests/test_quickstart.py` writes it anew.
 """
 
 import hashlib

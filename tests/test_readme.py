@@ -42,7 +42,8 @@ def test_every_command_is_in_the_readme():
 def test_every_command_has_help(command):
     code = "from pipeline.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True)
-    assert "Usage:" in done.stdout and len(done.stdout.splitlines()) > 5
+    assert "Usage:" in done.stdout
+    assert len(done.stdout.splitlines()) > 5
 
 
 def test_every_stage_is_in_the_readme():

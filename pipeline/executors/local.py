@@ -1,7 +1,8 @@
 """All cores of this machine: datatrove's local executor with workers that may die.
 
-datatrove's own pool waits for ever when a worker is killed (out of memory, `kill -9`). Here every worker is a process of its
-own behind two pipes. One that dies takes nothing with it: its task is given to a new worker, up to `MAX_DEATHS` times.
+datatrove's own pool waits for ever when a worker is killed (out of memory, `kill -9`). Here every worker is a process
+of its own behind two pipes. One that dies takes nothing with it: its task is given to a new worker, up to
+`MAX_DEATHS` times.
 """
 
 from __future__ import annotations

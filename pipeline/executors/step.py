@@ -1,7 +1,7 @@
 """A phase as datatrove sees it: one pipeline step that does our task, and completions that are our records.
 
-datatrove's executors then give what they are good at (ranks, logs per task, stats per task, Slurm and Ray), in the layout
-that its users know: `logs/task_00000.log`, `completions/00000`, `stats/00000.json`.
+datatrove's executors then give what they are good at (ranks, logs per task, stats per task, Slurm and Ray), in the
+layout that its users know: `logs/task_00000.log`, `completions/00000`, `stats/00000.json`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class TaskStep(PipelineStep):
 
 
 class RecordedExecutor(PipelineExecutor):
-    """Mixed into datatrove's executors: a task is done when its record is there and its files are what the record says."""
+    """Mixed into datatrove's executors: a task is done when its record is there and its files are what the record
+    says."""
 
     tamis_run: Run
     phase: Phase

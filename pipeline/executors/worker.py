@@ -1,8 +1,8 @@
 """A worker of the local executor: `python -m pipeline.executors.worker RUN PHASE NUMBER`.
 
-Reads ranks from standard input, one a line, does those tasks and writes events to standard output as JSON lines: `ready`,
-`progress`, `done`, `failed`. It dies with its parent (end of input), at once and safely, since a task commits atomically.
-One thread each for Numba, Arrow and BLAS: a machine is filled with workers, not with threads.
+Reads ranks from standard input, one a line, does those tasks and writes events to standard output as JSON lines:
+`ready`, `progress`, `done`, `failed`. It dies with its parent (end of input), at once and safely, since a task
+commits atomically. One thread each for Numba, Arrow and BLAS: a machine is filled with workers, not with threads.
 """
 
 from __future__ import annotations

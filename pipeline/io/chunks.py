@@ -24,8 +24,8 @@ class Rejected:
         reason: `input.invalid_utf8`, `input.null_text`, `input.wrong_type`, `input.invalid_json`, `input.truncated`,
             `input.empty_file`, `input.duplicate_id`, `input.too_large` or `input.bad_record`.
         source: the file.
-        offset: where in the file: the row in a Parquet file; else the byte, uncompressed for JSONL and text, as stored for
-            WARC and WET.
+        offset: where in the file: the row in a Parquet file; else the byte, uncompressed for JSONL and text, as
+            stored for WARC and WET.
         raw: its bytes, at most `HEAD_BYTES`.
     """
 
@@ -40,7 +40,8 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Documents of a shard: a table of the manifest's schema (text is valid UTF-8 and never null), their rows, bad records."""
+    """Documents of a shard: a table of the manifest's schema (text is valid UTF-8 and never null), their rows, bad
+    records."""
 
     table: pa.Table
     rows: npt.NDArray[np.int64]

@@ -55,7 +55,8 @@ def checksum_of(path: str) -> str:
 
 
 class AtomicFile:
-    """A binary file that appears under its name when it is closed, complete: by a rename on a disk, by one put elsewhere.
+    """A binary file that appears under its name when it is closed, complete: by a rename on a disk, by one put
+    elsewhere.
 
     Counts and hashes what is written. Left without `commit`, it leaves nothing behind.
     """

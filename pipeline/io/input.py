@@ -15,7 +15,8 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: str | tuple[str, ...]
-    """Files, globs (`crawl/**/*.jsonl.gz`) or directories, local or of any fsspec URL; relative to the current directory."""
+    """Files, globs (`crawl/**/*.jsonl.gz`) or directories, local or of any fsspec URL; relative to the current
+    directory."""
     format: Format = "auto"
     """What the files are; `auto` goes by their endings."""
     text: str = "text"

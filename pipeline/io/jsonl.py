@@ -1,7 +1,7 @@
 """JSON lines, plain or compressed: bounded memory whatever the lines are, and a place for every key.
 
-The columns are those seen in a sample of the files. What does not fit later (a new key, another type) goes into `extra`, as
-JSON, so that a value on line 10 million neither stops a run nor is lost.
+The columns are those seen in a sample of the files. What does not fit later (a new key, another type) goes into
+`extra`, as JSON, so that a value on line 10 million neither stops a run nor is lost.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ class _ZstdStream:
 
 
 def read_lines(path: str, start: int, stop: int, max_bytes: int) -> Iterator[Line]:
-    """The lines that begin in `start <= offset < stop` of a file (for compressed ones, all of them), without their newline.
+    """The lines that begin in `start <= offset < stop` of a file (for compressed ones, all of them), without their
+    newline.
 
     A line longer than `max_bytes` is passed over without being held: only its head is handed out.
     Raises CutShort when a compressed file ends early; the lines before have been handed out.
@@ -141,7 +142,8 @@ def _extend(pending: bytearray, piece: bytes, max_bytes: int) -> None:
 
 
 def infer_columns(path: str, source: Input) -> pa.Schema:
-    """The columns besides id and text in the first lines of a file; empty if it cannot be read (the reader will say so).
+    """The columns besides id and text in the first lines of a file; empty if it cannot be read (the reader will say
+    so).
 
     Raises MissingInputError when none of those lines has the text column.
     """
@@ -255,7 +257,8 @@ def _columns(row: dict[str, Any], source: Input, schema: pa.Schema) -> dict[str,
 
 
 def fit(value: Any, type_: pa.DataType) -> tuple[Any, bool]:
-    """A JSON value as a column of that type holds it, and whether it does; nested values become JSON in string columns."""
+    """A JSON value as a column of that type holds it, and whether it does; nested values become JSON in string
+    columns."""
     if value is None:
         return None, True
     if type_ == pa.string():

@@ -1,9 +1,10 @@
 """How many rows of a Parquet row group may be decoded at once, so that memory stays bounded whatever the rows hold.
 
-Arrow decodes a fixed number of rows a batch, and the footer knows only the sum of a column chunk: a thousand short rows and ten
-of 500 MB look like a thousand middling ones, and a dictionary of one long value may stand for a million rows. The headers of the
-pages tell: each says how many values it holds and in how many bytes. They are read (a seek and a few bytes a page) where a chunk
-is large enough to do harm. Source: the Parquet format, PageHeader in parquet.thrift, in Thrift's compact protocol.
+Arrow decodes a fixed number of rows a batch, and the footer knows only the sum of a column chunk: a thousand short
+rows and ten of 500 MB look like a thousand middling ones, and a dictionary of one long value may stand for a million
+rows. The headers of the pages tell: each says how many values it holds and in how many bytes. They are read (a seek
+and a few bytes a page) where a chunk is large enough to do harm. Source: the Parquet format, PageHeader in
+parquet.thrift, in Thrift's compact protocol.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Page:
 
 
 def rows_at_once(file: Any, metadata: pq.FileMetaData, group: int, batch_bytes: int) -> int:
-    """Rows of a row group to decode at a time: about `batch_bytes` on average, never over `DECODE_BYTES` in a column of strings.
+    """Rows of a row group to decode at a time: about `batch_bytes` on average, never over `DECODE_BYTES` in a column
+    of strings.
 
     Columns of lists are taken at their average: their pages do not say where rows begin.
 
@@ -100,7 +102,9 @@ def _pages(file: Any, chunk: Any) -> Iterator[Page]:
             except IndexError:
                 if size == MAX_HEADER_BYTES:
                     raise
-        numbers = next((header[key] for key in (DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2) if key in header), {})
+        numbers: dict[int, Any] = next(
+            (header[key] for key in (DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2) if key in header), {}
+        )
         yield Page(DICTIONARY_PAGE in header, numbers.get(1) or 0, header.get(2) or 0)
         step = thrift.at + (header.get(3) or 0)
         if step <= 0:

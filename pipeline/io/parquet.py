@@ -95,7 +95,8 @@ class _Gathered:
 def _clean(
     batch: pa.RecordBatch, first: int, shard: Shard, name: str, schema: pa.Schema, source: Input
 ) -> tuple[pa.Table, npt.NDArray[np.int64], list[Rejected]]:
-    """The batch's documents as the manifest's schema has them, their rows in the shard, and the records that are none."""
+    """The batch's documents as the manifest's schema has them, their rows in the shard, and the records that are
+    none."""
     texts = batch.column(source.text)
     if pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_decode()

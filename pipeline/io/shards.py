@@ -1,7 +1,7 @@
 """What there is to read: the files of an input, split into shards, and the one schema that all of them are read as.
 
-The list is made once, at the first launch of a run, and kept in its `run.json`. It depends on the files alone, never on the
-number of workers.
+The list is made once, at the first launch of a run, and kept in its `run.json`. It depends on the files alone, never
+on the number of workers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -41,8 +42,8 @@ NUM_SAMPLED = 32
 class Shard:
     """One unit of input.
 
-    `start` and `stop` are row groups of a Parquet file, bytes of a plain JSONL file, and otherwise 0 and the file's size;
-    `first_row` is the file's row number of a Parquet shard's first row; `size` and `etag` are the whole file's.
+    `start` and `stop` are row groups of a Parquet file, bytes of a plain JSONL file, and otherwise 0 and the file's
+    size; `first_row` is the file's row number of a Parquet shard's first row; `size` and `etag` are the whole file's.
     """
 
     index: int
@@ -62,7 +63,8 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The shards of a run, in order, and the schema of every table read from them: id, text, url if any, then the rest."""
+    """The shards of a run, in order, and the schema of every table read from them: id, text, url if any, then the
+    rest."""
 
     shards: tuple[Shard, ...]
     schema: pa.Schema
@@ -96,8 +98,8 @@ class _File:
 def list_shards(source: Input) -> Manifest:
     """Find the input's files and split them. Sorted by path, so the result depends on the files alone.
 
-    Raises MissingInputError: nothing matches; a file's format cannot be told; a column is missing or not text; two files whose
-    schemas contradict each other.
+    Raises MissingInputError: nothing matches; a file's format cannot be told; a column is missing or not text; two
+    files whose schemas contradict each other.
     """
     files = sorted(_find(source), key=lambda file: file.path)
     if not files:
@@ -189,7 +191,7 @@ def _parts(file: _File, metadata: pq.FileMetaData | None, shard_bytes: int) -> I
     elif file.format == "jsonl" and not file.path.endswith(COMPRESSIONS) and file.size > shard_bytes:
         num_parts = -(-file.size // shard_bytes)
         edges = [file.size * i // num_parts for i in range(num_parts + 1)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             yield start, stop, 0, stop - start
     else:
         yield 0, file.size, 0, file.size

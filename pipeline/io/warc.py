@@ -14,7 +14,8 @@ HTML_TYPES = ("text/html", "application/xhtml+xml")
 
 
 def read_warc(path: str, source: Input, collector: Collector) -> Iterator[Chunk]:
-    """Pages that were fetched well (responses with status 200 and a type of text), and WET's conversion records, in order.
+    """Pages that were fetched well (responses with status 200 and a type of text), and WET's conversion records, in
+    order.
 
     Everything else in the file is no document and is passed over. A file that ends early or is damaged gives what comes
     before, and one rejected record.

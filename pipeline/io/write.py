@@ -64,7 +64,8 @@ class ParquetSink:
         return Written(self.path, self._rows, self._file.num_bytes, self._file.checksum)
 
     def _room(self, table: pa.Table) -> int:
-        """Rows of the table until the row group is full, counting the one that fills it; more than there are if none does."""
+        """Rows of the table until the row group is full, counting the one that fills it; more than there are if none
+        does."""
         sizes = np.cumsum(_row_bytes(table)) + self._pending_bytes
         full = int(np.searchsorted(sizes, ROW_GROUP_BYTES)) + 1
         return min(full, ROW_GROUP_ROWS - self._pending_rows)

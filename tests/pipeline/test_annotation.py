@@ -18,7 +18,9 @@ def test_a_table_keeps_its_rows_columns_and_order():
     assert found["text"].to_pylist() == texts, "a Map's text is for the stages after it"
     assert found["n"].to_pylist() == [1, 2, 3, 4]
     counts = found["gopher.word_count"].to_pylist()
-    assert counts[1] is None and counts[2] == 0 and counts[0] > 100
+    assert counts[1] is None
+    assert counts[2] == 0
+    assert counts[0] > 100
 
 
 def test_annotating_equals_running(tmp_path):
@@ -41,7 +43,9 @@ def test_unreadable_records_are_rows_that_say_why(tmp_path):
     found = pipeline.annotate(str(path), ["gopher"])
     assert found["text"].to_pylist() == ["one", None, None, "two"]
     errors = found["input.error"].to_pylist()
-    assert errors[0] is None and errors[1].startswith("input.invalid_json") and errors[2].startswith("input.null_text")
+    assert errors[0] is None
+    assert errors[1].startswith("input.invalid_json")
+    assert errors[2].startswith("input.null_text")
     assert found["gopher.word_count"].to_pylist() == [1, None, None, 1]
 
 

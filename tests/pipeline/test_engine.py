@@ -1,4 +1,5 @@
-"""Whole runs: the same bytes whoever does them, resumed after kills, refused when something is not what it should be."""
+"""Whole runs: the same bytes whoever does them, resumed after kills, refused when something is not what it should
+be."""
 
 import hashlib
 import json

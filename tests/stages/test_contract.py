@@ -114,11 +114,11 @@ def test_everything_is_documented(stage):
 
 
 def test_unknown_fields_are_refused(stage):
-    with pytest.raises(ValueError, match="extra_forbidden|Extra inputs"):
+    with pytest.raises(ValueError, match="Extra inputs"):
         type(stage).model_validate(stage.model_dump() | {"word_cout": 1})
 
 
 @pytest.mark.parametrize("value", [{"min": 2, "max": 1}, {"min": True}, {"min": float("nan")}, {"least": 1}])
 def test_bounds_that_make_no_sense_are_refused(value):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="Bounds"):
         Bounds.model_validate(value)

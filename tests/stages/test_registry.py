@@ -36,7 +36,7 @@ def test_every_registered_stage_loads():
 
 
 def test_an_unknown_stage_names_the_nearest():
-    with pytest.raises(ConfigError, match="there is no stage 'gofer'. Did you mean 'gopher'"):
+    with pytest.raises(ConfigError, match=r"there is no stage 'gofer'\. Did you mean 'gopher'"):
         stages.load("gofer")
 
 

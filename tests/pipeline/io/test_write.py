@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and bytes that depend on rows alone."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ TABLE = pa.table(
 def written(folder: Path, cuts: list[int]) -> tuple[bytes, write.Written]:
     edges = [0, *sorted(cuts), 100]
     with ParquetSink(str(folder), "out/x.parquet", TABLE.schema) as sink:
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             sink.write(TABLE.slice(low, high - low))
         done = sink.close()
     return (folder / "out/x.parquet").read_bytes(), done
@@ -42,7 +43,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_are_cut(tmp_path, cuts):
 
 
 def test_a_sink_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), ParquetSink(str(tmp_path), "x.parquet", TABLE.schema) as sink:
+    with pytest.raises(ZeroDivisionError), ParquetSink(str(tmp_path), "x.parquet", TABLE.schema) as sink:  # noqa: PT012
         sink.write(TABLE)
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
