@@ -39,9 +39,6 @@ from typing import Literal, TypeAlias
 
 from stages.errors import InputError, TamisError
 
-RECIPE = 1
-"""Raised when the same packages give other documents, so that a corpus made earlier is made again."""
-
 WARC_DATE = "2025-01-01T00:00:00Z"
 Document: TypeAlias = dict[str, str]
 
@@ -261,7 +258,7 @@ def write_broken(path: Path) -> int:
     sound = (
         "This record is sound and stands among three that are not. A reader that meets a null text, a byte that is not "
         "UTF-8, or a line that was cut in half should count it, name the file and the place, and go on with the next. "
-        "None of them may stop a run, and none of them may vanish: what was set aside can be read in the folder of "
+        "None of them may stop a run. None of them may vanish either. What was set aside can be read in the folder of "
         "rejected documents, with the reason beside it."
     )
     lines = [
@@ -318,7 +315,8 @@ def finished(output: Path) -> dict[str, int] | None:
 
 
 def _made_from() -> dict[str, str]:
-    return {"recipe": str(RECIPE)} | {package.pin: package.sha256 for package in PACKAGES.values()}
+    """Hashes of the archives and of this module: a corpus that other code made is made again."""
+    return {Path(__file__).name: _sha256(Path(__file__))} | {item.pin: item.sha256 for item in PACKAGES.values()}
 
 
 def make(cache: Path, output: Path, tell: Callable[[str], None]) -> dict[str, int]:

@@ -152,11 +152,10 @@ def test_a_second_launch_does_nothing(folder, reference):
 
 def test_a_changed_bound_changes_the_outcome_in_the_same_directory(folder):
     small = config(folder, "changing") | {"input": {"path": str(folder / "b.jsonl")}, "stages": ["gopher"]}
-    first = pipeline.run(small, workers=1)
-    second = pipeline.run(small, set=["stages.gopher.word_count.min=400"], workers=1)
-    assert second.stats["output"]["documents"] < first.stats["output"]["documents"]
-    assert second.documents.count_rows() == second.stats["output"]["documents"]
-    assert pipeline.run(small, workers=1).stats["output"]["documents"] == first.stats["output"]["documents"]
+    first = pipeline.run(small, workers=1).stats["output"]["documents"]
+    stricter = pipeline.run(small, set=["stages.gopher.word_count.min=400"], workers=1)
+    assert stricter.documents.count_rows() == stricter.stats["output"]["documents"] < first
+    assert pipeline.run(small, workers=1).stats["output"]["documents"] == first
 
 
 @pytest.fixture

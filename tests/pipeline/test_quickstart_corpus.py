@@ -32,7 +32,7 @@ TEXT_SHA256 = {
     "django.parquet": "3bfa27c482e2233cbcfa953b02170d86448b3f138d4ac05d4ddfe975c3ab0cd9",
     "licences.jsonl.zst": "e285f8571df7171e8b061dffcab0a5455b3c71e9752d153b89a5260d1a7f4a56",
     "pages.warc.gz": "611fe7126a7cbfcb16442779152999adf7b256ae12cc0c0507665b08ceef8b12",
-    "broken.jsonl": "a2d861945adba89432a1a7e65bc8697ea4ce7b335160ae30b1ecb2d5e2f96f78",
+    "broken.jsonl": "bfbae11b3e5ac7f8889f6dab56a49b51a710c0dbdc3cc872fc3cf6c81ea1e0aa",
 }
 """Of the files' content before compression, which does not depend on the version of a compressor."""
 
