@@ -81,11 +81,14 @@ def _prepare(config: Config) -> Run:
     """Make or reopen the run directory; afterwards its `run.json` says what is to be done."""
     path = config.output.rstrip("/")
     manifest = list_shards(config.input)
+    plan = make_plan(config, manifest)
     if exists(f"{path}/run.json"):
-        _check_input(read_json(f"{path}/run.json"), manifest, path)
+        before = read_json(f"{path}/run.json")
+        _check_input(before, manifest, path)
+        if before["fingerprints"].get(plan.write.name) != plan.write.fingerprint:
+            _forget(path, plan.write)
     elif _is_occupied(path):
         raise ConfigError(f"{path} has files in it and is no run directory; choose another --output, or empty it")
-    plan = make_plan(config, manifest)
     write_json(
         f"{path}/run.json",
         {
@@ -111,6 +114,13 @@ def _check_input(before: dict[str, Any], manifest: Manifest, path: str) -> None:
                 f"{key[0]} {what} since the first launch of {path}. A run keeps to its input: "
                 "restore it, or give the run another --output"
             )
+
+
+def _forget(path: str, phase: Phase) -> None:
+    """Another config wrote the run's files since this phase did, so its records of them are no longer true."""
+    fs, root = filesystem_of(path)
+    if fs.exists(f"{root}/{phase.directory}"):
+        fs.rm(f"{root}/{phase.directory}", recursive=True)
 
 
 def _is_occupied(path: str) -> bool:
