@@ -13,6 +13,8 @@ every stage `documents_in = documents_out + sum of dropped`.
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -68,3 +70,9 @@ def dropped(stats: Stats) -> dict[str, dict[str, int]]:
 def num_rejected(stats: Stats) -> int:
     """Records that could not be read as documents."""
     return sum(counts["documents"] for counts in stats["input"]["rejected"].values())
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
