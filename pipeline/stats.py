@@ -16,6 +16,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Stats: TypeAlias = dict[str, Any]
@@ -74,5 +75,10 @@ def num_rejected(stats: Stats) -> int:
 
 def peak_memory_bytes() -> int:
     """The largest resident set that this process has had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    # Linux's ru_maxrss starts from the size of the process that forked this one; VmHWM does not.
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
