@@ -14,13 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pipeline.config import Config, dump_config, load_config
+from pipeline.gather import KINDS, group_outputs
 from pipeline.io.files import exists, filesystem_of, read_json, write_json
 from pipeline.io.shards import Manifest, list_shards
 from pipeline.plan import Phase, make_plan
 from pipeline.progress import Progress
 from pipeline.records import read_record
 from pipeline.runs import Run
-from pipeline.task import KINDS, group_outputs
 from stages.errors import ConfigError, InputError
 
 Show = Callable[[Progress], None]
@@ -140,7 +140,10 @@ def _before(launched: Run, phase: Phase) -> None:
         for kind in KINDS:
             if fs.exists(f"{root}/{kind}"):
                 fs.rm(f"{root}/{kind}", recursive=True)
-        write_json(groups, group_outputs(launched.records(launched.plan.sieve), launched.config.execution.output_bytes))
+        write_json(
+            groups,
+            group_outputs(launched.records(launched.plan.segments[-1].sieve), launched.config.execution.output_bytes),
+        )
 
 
 def _execute(launched: Run, phase: Phase, num_workers: int, progress: Progress) -> None:
