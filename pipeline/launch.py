@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, dump_config, load_config
 from pipeline.gather import KINDS, group_outputs
@@ -22,6 +22,9 @@ from pipeline.progress import Progress
 from pipeline.records import read_record
 from pipeline.runs import Run
 from stages.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from pipeline.executors.local import WorkerPool
 
 Show = Callable[[Progress], None]
 
@@ -55,10 +58,13 @@ def run(
     progress = Progress(
         launched.path, [stage.name for stage in resolved.stages], resolved.execution.max_errors, num_workers, show
     )
+    from pipeline.executors.local import WorkerPool  # datatrove is slow to import
+
     try:
-        for phase in launched.plan.phases:
-            _before(launched, phase)
-            _execute(launched, phase, num_workers, progress)
+        with WorkerPool(launched, num_workers) as pool:
+            for phase in launched.plan.phases:
+                _before(launched, phase)
+                _execute(launched, phase, pool, progress)
     except BaseException as error:
         state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         progress.write(state)
@@ -146,14 +152,14 @@ def _before(launched: Run, phase: Phase) -> None:
         )
 
 
-def _execute(launched: Run, phase: Phase, num_workers: int, progress: Progress) -> None:
+def _execute(launched: Run, phase: Phase, pool: WorkerPool, progress: Progress) -> None:
     from pipeline.executors.local import LocalExecutor
 
     num_tasks = launched.num_tasks(phase)
     assert num_tasks is not None
     records = (read_record(launched.path, phase, rank) for rank in range(num_tasks))
     progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in records if record is not None})
-    LocalExecutor(launched, phase, num_workers).run_missing(progress)
+    LocalExecutor(launched, phase, pool.num_workers).run_missing(pool, progress)
     progress.poll()
 
 
