@@ -103,3 +103,16 @@ def components(edges: Iterable[tuple[int, ...]]) -> dict[int, int]:
                 smallest[node] = start
                 todo.extend(neighbours[node])
     return smallest
+
+
+def remove(text: str, spans: list[naive.Span], listed: set[str], min_chars: int) -> tuple[str, int, int]:
+    """The text without the spans whose stripped text is listed, how many they are, and their code points."""
+    gone = [span for span in spans if len(naive.strip(span.text)) >= min_chars and naive.strip(span.text) in listed]
+    if not gone:
+        return text, 0, 0
+    raw, out = text.encode(), b""
+    kept = [i for i, span in enumerate(spans) if span not in gone]
+    for i in kept:
+        gap = raw[spans[i - 1].stop : spans[i].start] if i != kept[0] else b""
+        out += gap + raw[spans[i].start : spans[i].stop]
+    return out.decode(), len(gone), sum(len(span.text) for span in gone)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.dedup.bands import NO_KEY, PRESETS, band_keys, choose_bands, s_curve
@@ -15,6 +15,7 @@ from stages.errors import ConfigError, MissingPartError
 from stages.text.batch import TextBatch
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 2), min_size=7, max_size=7), max_size=12))
 def test_keys_are_equal_where_all_rows_of_a_band_are(slots: list[list[int]]) -> None:
     signature = np.array(slots, np.uint32).reshape(-1, 7)

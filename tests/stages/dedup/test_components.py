@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.dedup.components import components, link_equal, merge_forests, spanning_forest
@@ -28,12 +28,14 @@ def table(pairs: list[tuple[int, int]]) -> np.ndarray:
     return np.array(pairs, np.uint64).reshape(-1, 2)
 
 
+@settings(deadline=None)
 @given(PAIRS)
 def test_links_are_stars_to_the_smallest_id(pairs: list[tuple[int, int]]) -> None:
     edges = link_equal(column([key for key, _ in pairs]), column([id_ for _, id_ in pairs]))
     assert sorted(map(tuple, edges.tolist())) == naive_dedup.link_equal(pairs)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(KEYS, KEYS, IDS), max_size=60))
 def test_keys_of_two_parts_are_compared_whole(rows: list[tuple[int, int, int]]) -> None:
     edges = link_equal(table([(a, b) for a, b, _ in rows]), column([id_ for *_, id_ in rows]))
@@ -41,6 +43,7 @@ def test_keys_of_two_parts_are_compared_whole(rows: list[tuple[int, int, int]]) 
     assert sorted(map(tuple, edges.tolist())) == naive_dedup.link_equal(pairs)
 
 
+@settings(deadline=None)
 @given(EDGES)
 def test_components_are_those_of_a_search(edges: list[tuple[int, int]]) -> None:
     nodes, root = components(table(edges))
@@ -48,6 +51,7 @@ def test_components_are_those_of_a_search(edges: list[tuple[int, int]]) -> None:
     assert nodes.tolist() == sorted(naive_dedup.components(edges))
 
 
+@settings(deadline=None)
 @given(EDGES)
 def test_a_spanning_forest_has_the_same_components_and_the_fewest_edges(edges: list[tuple[int, int]]) -> None:
     groups = naive_dedup.components(edges)
@@ -57,6 +61,7 @@ def test_a_spanning_forest_has_the_same_components_and_the_fewest_edges(edges: l
     assert linked == {node: root for node, root in groups.items() if list(groups.values()).count(root) > 1}
 
 
+@settings(deadline=None)
 @given(EDGES, st.lists(st.integers(0, 60), max_size=4), st.randoms(use_true_random=False))
 def test_forests_merge_to_the_same_bytes_however_they_are_cut(
     edges: list[tuple[int, int]], cuts: list[int], random: object
