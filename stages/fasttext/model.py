@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.errors import StageError
-from stages.fasttext.kernels_rows import Input, index_buckets, index_words, read_entries, read_only
+from stages.fasttext.kernels_rows import Input, index_words, read_entries, read_only
 from stages.fasttext.kernels_scores import HIERARCHICAL, NEGATIVE, ONE_VS_ALL, SOFTMAX, Output
 
 MAGIC, VERSIONS = 793712314, (11, 12)
@@ -118,7 +118,8 @@ class _Dictionary(NamedTuple):
     num_words: int
     word_keys: npt.NDArray[np.uint64]
     word_ids: npt.NDArray[np.int32]
-    bucket_keys: npt.NDArray[np.int32]
+    bucket_bits: npt.NDArray[np.uint64]
+    bucket_ranks: npt.NDArray[np.int32]
     bucket_rows: npt.NDArray[np.int32]
     is_pruned: bool
     num_bucket_rows: int
@@ -151,7 +152,7 @@ def _read(file: _Reader) -> Model:
     if output.num_rows < len(words.labels):
         file.fail(f"its output matrix has {output.num_rows} rows for {len(words.labels)} labels")
     rows = Input(
-        words.word_keys, words.word_ids, words.bucket_keys, words.bucket_rows, words.num_words, header.buckets,
+        words.word_keys, words.word_ids, words.bucket_bits, words.bucket_ranks, words.bucket_rows, words.num_words, header.buckets,
         header.minn, header.maxn, header.word_ngrams, matrix.dense, matrix.codes, matrix.centroids, matrix.dsub,
         matrix.norm_codes, matrix.norm_centroids,
     )  # fmt: skip
@@ -200,25 +201,26 @@ def _read_dictionary(file: _Reader, header: _Header) -> _Dictionary:
         for a, b in zip(start[num_words:], stop[num_words:], strict=True)
     ]
     pairs = file.array(np.int32, 2 * max(0, num_pruned)).reshape(-1, 2)
-    bucket_keys, bucket_rows = _index_pruned(file, pairs, num_pruned)
+    if num_pruned > 0 and not (pairs.min() >= 0 and pairs[:, 0].max() < header.buckets):
+        file.fail(f"its dictionary keeps a bucket that is none of its {header.buckets}")
+    if len(np.unique(pairs[:, 0])) < len(pairs):
+        file.fail("its dictionary keeps a bucket twice")
     return _Dictionary(
         tuple(label.removeprefix(PREFIX) for label in labels), count[num_words:].tolist(), num_words, keys, ids,
-        bucket_keys, bucket_rows, num_pruned >= 0, int(pairs[:, 1].max()) + 1 if len(pairs) else 0,
+        *_index_buckets(pairs, header.buckets if num_pruned >= 0 else 0), num_pruned >= 0,
+        int(pairs[:, 1].max()) + 1 if len(pairs) else 0,
     )  # fmt: skip
 
 
-def _index_pruned(
-    file: _Reader, pairs: npt.NDArray[np.int32], num_pruned: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Hash table of the buckets left; an empty one if the dictionary is not pruned."""
-    if num_pruned < 0:
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    if len(pairs) and pairs.min() < 0:
-        file.fail("a bucket of its dictionary has a negative number")
-    keys = np.full(_power_of_two(4 * num_pruned), -1, np.int32)
-    rows = np.zeros(len(keys), np.int32)
-    index_buckets(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]), keys, rows)
-    return keys, rows
+def _index_buckets(
+    pairs: npt.NDArray[np.int32], num_buckets: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Bits, ranks and rows of the buckets that pruning has left, given as pairs of bucket and row; see `Input`."""
+    is_kept = np.zeros((num_buckets + 63) // 64 * 64, np.bool_)
+    is_kept[pairs[:, 0]] = True
+    bits = np.packbits(is_kept, bitorder="little").view("<u8").astype(np.uint64)
+    ranks = np.concatenate(([0], np.cumsum(is_kept.reshape(-1, 64).sum(axis=1))[:-1])) if len(bits) else []
+    return bits, np.array(ranks, np.int32), pairs[np.argsort(pairs[:, 0]), 1].astype(np.int32)
 
 
 def _read_flag(file: _Reader) -> bool:
