@@ -1,10 +1,14 @@
 """Compiled passes that turn tokens into slots of the vocabulary; see `stages.fasttext.tokens`.
 
-A vocabulary is four arrays: `table` (`uint64[2 N]`: open addressing; the upper 44 bits of a token's hash and its slot in
-the lower 20; the place says the rest of the hash, so that two tokens are as good as never taken for one), `starts`
-(`int32[N + 1]`: slot `s` is `token_bytes[starts[s]:starts[s + 1]]`, as models see it), `token_bytes`, and `hashes`
-(`uint32[N]`: fastText's own). A token that is long, or for which there is no room, gets no slot: it is the text's own,
-and `-1 - j` stands for the `j`-th of those.
+A vocabulary is four arrays:
+
+- `table`, `uint64[2 N]`: open addressing; the upper 44 bits of a token's hash and, in the lower 20, its slot. The place
+  in the table says the rest of the hash, so that two tokens are as good as never taken for one.
+- `starts`, `int32[N + 1]`, and `token_bytes`: slot `s` is `token_bytes[starts[s]:starts[s + 1]]`, as models see it.
+- `hashes`, `uint32[N]`: fastText's own hash.
+
+A token that is long, or for which there is no room, gets no slot: it is the text's own, and `-1 - j` stands for the
+`j`-th of those.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls

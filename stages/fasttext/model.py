@@ -26,6 +26,9 @@ from stages.fasttext.kernels_scores import HIERARCHICAL, NEGATIVE, ONE_VS_ALL, S
 
 MAGIC, VERSIONS = 793712314, (11, 12)
 SUPERVISED = 3
+MAX_COUNT = 10**9
+"""Of a label in training: fastText's tree needs the sum of all to stay below 10^15."""
+MAX_NGRAM = 1 << 16
 PREFIX = "__label__"
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
@@ -152,9 +155,9 @@ def _read(file: _Reader) -> Model:
     if output.num_rows < len(words.labels):
         file.fail(f"its output matrix has {output.num_rows} rows for {len(words.labels)} labels")
     rows = Input(
-        words.word_keys, words.word_ids, words.bucket_bits, words.bucket_ranks, words.bucket_rows, words.num_words, header.buckets,
-        header.minn, header.maxn, header.word_ngrams, matrix.dense, matrix.codes, matrix.centroids, matrix.dsub,
-        matrix.norm_codes, matrix.norm_centroids,
+        words.word_keys, words.word_ids, words.bucket_bits, words.bucket_ranks, words.bucket_rows, words.num_words,
+        header.buckets, header.minn, header.maxn, header.word_ngrams, matrix.dense, matrix.codes, matrix.centroids,
+        matrix.dsub, matrix.norm_codes, matrix.norm_centroids,
     )  # fmt: skip
     weights = _decode(output, header.dim)[: len(words.labels)]
     layer = Output(header.loss, np.ascontiguousarray(weights.T), *_tree(words.label_counts))
@@ -175,8 +178,9 @@ def _read_header(file: _Reader) -> _Header:
     if version == 11:  # models of that version had no character n-grams, whatever they say
         header = header._replace(maxn=0)
     ngrams = header.maxn > 0 or header.word_ngrams > 1
-    if header.dim <= 0 or header.buckets < 0 or (ngrams and header.buckets == 0) or header.minn < 0:
-        file.fail(f"dimensions {header.dim}, buckets {header.buckets}, minn {header.minn}")
+    sizes = (header.word_ngrams, header.minn, header.maxn)
+    if header.dim <= 0 or header.buckets < ngrams or min(sizes) < 0 or max(sizes) > MAX_NGRAM:
+        file.fail(f"dimensions {header.dim}, buckets {header.buckets}, n-grams {sizes}")
     if header.loss not in (HIERARCHICAL, NEGATIVE, SOFTMAX, ONE_VS_ALL):
         file.fail(f"there is no loss {header.loss}")
     return header
@@ -193,6 +197,8 @@ def _read_dictionary(file: _Reader, header: _Header) -> _Dictionary:
         file.fail("it ends within its dictionary")
     if kind[:num_words].any() or not (kind[num_words:] == 1).all():
         file.fail("its words do not come before its labels")
+    if count[num_words:].min() < 0 or count[num_words:].max() > MAX_COUNT:
+        file.fail("the count of a label is out of range")
     keys = np.zeros(_power_of_two(2 * size), np.uint64)
     ids = np.full(len(keys), -1, np.int32)
     index_words(file.data, start, stop, keys, ids)
@@ -219,8 +225,9 @@ def _index_buckets(
     is_kept = np.zeros((num_buckets + 63) // 64 * 64, np.bool_)
     is_kept[pairs[:, 0]] = True
     bits = np.packbits(is_kept, bitorder="little").view("<u8").astype(np.uint64)
-    ranks = np.concatenate(([0], np.cumsum(is_kept.reshape(-1, 64).sum(axis=1))[:-1])) if len(bits) else []
-    return bits, np.array(ranks, np.int32), pairs[np.argsort(pairs[:, 0]), 1].astype(np.int32)
+    in_each = is_kept.reshape(-1, 64).sum(axis=1, dtype=np.int32)
+    ranks = np.cumsum(in_each, dtype=np.int32) - in_each
+    return bits, ranks, pairs[np.argsort(pairs[:, 0]), 1].astype(np.int32)
 
 
 def _read_flag(file: _Reader) -> bool:

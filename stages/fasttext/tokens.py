@@ -107,6 +107,10 @@ class Slots:
         """The tokens of some of the documents."""
         return replace(self, begin=self.begin[rows], end=self.end[rows])
 
+    def between(self, begin: Int64s, end: Int64s) -> Slots:
+        """Any ranges of the tokens."""
+        return replace(self, begin=begin, end=end)
+
     def arrays(self, utf8: Utf8, base: Int64s | None = None) -> TokenSlots:
         """What kernels read; `base` is the start of each text's document if that is not the text itself."""
         words = self.vocabulary
