@@ -6,15 +6,19 @@ Data: langid_dev.parquet ($TAMIS_DATA, or ../shared/data): sentences and paragra
 is the lowest score at which, of the texts that keep its label, the share P is labelled rightly. Bounds are tuned on the
 texts in languages that the model knows. Two tests of how far that carries: bounds tuned on one half (by a hash of the
 text) judge the other, both ways; and the same bounds judge all texts, where hundreds of languages that the model has
-never seen must be taken for one that it has. With --config the bounds are written as a preset.
+never seen must be taken for one that it has. With --config the bounds are written as a preset. Then what capitals,
+decomposed letters and shortness cost, and how well `other_ratio` finds documents joined from two languages.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import random
 import textwrap
+import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ from tests.reference.oracle import data_path
 SAME = {"nb": "no"}
 """What the data calls otherwise than the model: Norwegian in its usual form."""
 MIN_TEXTS = 300
+MIXED = "en de fr es it pt nl ru pl tr zh ja ko ar vi id sv cs fi hu".split()
 GRID = sorted({*(step / 100 for step in range(100)), *(step / 1000 for step in range(990, 1000))})
 """Bounds that are tried: hundredths, and thousandths from 0.99 on."""
 Mask = npt.NDArray[np.bool_]
@@ -134,6 +139,50 @@ def preset(bounds: dict[str, tuple[float, float]], precision: float) -> str:
     )
 
 
+def variants(texts: list[str], truth: npt.NDArray[np.object_]) -> None:
+    """Print the share of right labels on texts in languages that the model knows, as they are and changed."""
+    changes: dict[str, Callable[[str], str]] = {
+        "as they are": str,
+        "in capitals": str.upper,
+        "in NFD": lambda text: unicodedata.normalize("NFD", text),
+        "their first 20 characters": lambda text: text[:20],
+        "their first 50 characters": lambda text: text[:50],
+    }
+    for name, change in changes.items():
+        _, columns = run_stage(Language(), TextBatch.from_texts([change(text) for text in texts]))
+        print(f"{name}: {(np.array(columns['label'].to_pylist(), object) == truth).mean():.3f}")
+
+
+def mixed(texts: list[str], truth: npt.NDArray[np.object_], num_documents: int = 600) -> None:
+    """Print how `other_ratio` tells documents of eight paragraphs in one language from those with two in another."""
+    rng = random.Random(0)
+    by_language = {name: [text for text, label in zip(texts, truth, strict=True) if label == name] for name in MIXED}
+
+    def paragraph(name: str) -> str:
+        size, sentences = rng.randint(80, 600), [rng.choice(by_language[name])]
+        while len(" ".join(sentences).encode()) < size:
+            sentences.append(rng.choice(by_language[name]))
+        return " ".join(sentences)
+
+    def found(documents: list[str]) -> npt.NDArray[np.float64]:
+        _, columns = run_stage(Language(paragraphs=True), TextBatch.from_texts(documents))
+        return columns["other_ratio"].to_numpy(zero_copy_only=False)
+
+    pure, joined, shares = [], [], []
+    for _ in range(num_documents):
+        first, second = rng.sample(MIXED, 2)
+        pure.append("\n".join(paragraph(first) for _ in range(8)))
+        parts = [paragraph(first) for _ in range(6)]
+        others = [paragraph(second) for _ in range(2)]
+        shares.append(sum(len(part.encode()) for part in others) / sum(len(part.encode()) for part in parts + others))
+        joined.append("\n".join(rng.sample(parts + others, 8)))
+    is_mixed = np.array(shares) > 0.15
+    pages = [text for text in pq.read_table(data_path("web_sample.parquet"))["main_text"].to_pylist() if text]
+    print(f"one language: {(found(pure) > 0).mean():.3f} of {num_documents} documents have an other_ratio above 0")
+    print(f"a second one in over 0.15: {(found(joined)[is_mixed] > 0.1).mean():.3f} of {is_mixed.sum()} above 0.1")
+    print(f"real pages: {(found(pages) > 0.1).mean():.3f} of {len(pages)} above 0.1")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--precision", type=float, default=0.98)
@@ -159,6 +208,10 @@ def main() -> None:
             bounds[language] = (bound, recall)
     reached = sum(language in bounds for _, language in largest[:30])
     print(f"\n{reached} of the 30 largest and {len(bounds)} of {len(largest)} reach a precision of {options.precision}")
+    rows = pq.read_table(data_path("langid_dev.parquet"))["text"].to_numpy()[judged.is_known]
+    print()
+    variants(rows.tolist(), judged.truth[judged.is_known])
+    mixed(rows.tolist(), judged.truth[judged.is_known])
     if options.config:
         options.config.write_text(preset(dict(sorted(bounds.items())), options.precision), encoding="utf-8")
 
