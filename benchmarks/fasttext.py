@@ -4,7 +4,8 @@
 
 Both sides judge the development sets ($TAMIS_DATA, or ../shared/data) with lid.176.ftz, in turns; the library is asked
 for the best label of each text (a Python string), we for the best two on Arrow buffers. Ours is timed cold (no token
-seen before) and warm (the same documents again), compiling apart. Then small classifiers over the same words: what the
+seen before), in between (half of the documents after the other half: as in a run, most tokens are known and none of the
+documents) and warm (the same documents again), compiling apart. Then small classifiers over the same words: what the
 first costs, and what a second and a third add. Times are processor seconds of one thread, medians of the repetitions.
 """
 
@@ -76,9 +77,15 @@ def language_speeds(texts: list[str], repetitions: int) -> None:
     lines = [text.replace("\n", " ") + "\n" for text in texts]
     table = TextBatch.from_texts(texts).table
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    times: dict[str, list[float]] = {name: [] for name in ("library", "cold", "warm", "stage")}
+    half = sum(len(text.encode()) for text in texts[1::2]) / 1e6
+    times: dict[str, list[float]] = {name: [] for name in ("library", "between", "cold", "warm", "stage")}
     for _ in range(repetitions):
         times["library"].append(seconds(lambda: [library.f.predict(line, 1, 0.0, "strict") for line in lines]))
+        tokens._vocabularies.clear()
+        predict.top_labels(model, TextBatch.from_texts(texts[::2]), 2)
+        others = TextBatch.from_texts(texts[1::2])
+        between = seconds(lambda others=others: predict.top_labels(model, others, 2))
+        times["between"].append(between * megabytes / half)
         tokens._vocabularies.clear()
         for name in ("cold", "warm"):
             times[name].append(seconds(lambda: predict.top_labels(model, TextBatch(table), 2)))
@@ -91,6 +98,7 @@ def language_speeds(texts: list[str], repetitions: int) -> None:
         f"  {len(texts):,} documents, {megabytes:.1f} MB, labels equal on {equal:,}\n"
         f"  library {speed['library']:7.1f} MB/s\n"
         f"  cold    {speed['cold']:7.1f} MB/s  {speed['cold'] / speed['library']:5.1f} times\n"
+        f"  between {speed['between']:7.1f} MB/s  {speed['between'] / speed['library']:5.1f} times\n"
         f"  warm    {speed['warm']:7.1f} MB/s  {speed['warm'] / speed['library']:5.1f} times\n"
         f"  the stage `language`, warm, script included {speed['stage']:7.1f} MB/s"
     )
@@ -123,21 +131,26 @@ def classifier_costs(folder: Path, repetitions: int) -> None:
     labels = [str(int(label == "high")) for label in rows["label"]]
     texts = texts_of("web_sample", "main_text")
     table = TextBatch.from_texts(texts).table
-    megabytes = sum(len(text.encode()) for text in texts) / 1e6
+    megabytes, half = (sum(len(text.encode()) for text in some) / 1e6 for some in (texts, texts[1::2]))
     for name, options in CLASSIFIERS.items():
         models = [load(train(folder, rows["text"], labels, f"{name}{i}", **options)) for i in range(3)]
         print(f"  {name}:")
-        for state in ("cold", "warm"):
+        for state in ("cold", "between", "warm"):
             times: list[list[float]] = [[], [], [], []]
             for _ in range(repetitions):
-                if state == "cold":
-                    tokens._vocabularies.clear()
                 batch = TextBatch(table)
+                if state != "warm":
+                    tokens._vocabularies.clear()
+                if state == "between":
+                    for model in models:
+                        predict.label_scores(model, TextBatch.from_texts(texts[::2]), ["1"], "words")
+                    batch = TextBatch.from_texts(texts[1::2])
                 times[0].append(seconds(lambda batch=batch: batch.words))
                 for i, model in enumerate(models, start=1):
                     ask = lambda batch=batch, model=model: predict.label_scores(model, batch, ["1"], "words")  # noqa: E731
                     times[i].append(seconds(ask))
-            words, first, second, third = (statistics.median(values) for values in times)
+            size = half if state == "between" else megabytes
+            words, first, second, third = (statistics.median(values) * megabytes / size for values in times)
             print(
                 f"    {state}: words {words * 1e3:5.1f} ms, first model {first * 1e3:5.1f} ms"
                 f" ({megabytes / (words + first):.0f} MB/s), second {second * 1e3:5.1f} ms"
