@@ -11,3 +11,8 @@ def compile_kernels() -> None:
     import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_divergence
     import stages.heuristics.kernels_ngrams  # noqa: F401
+    import stages.fasttext.kernels_scores
+    import stages.heuristics.kernels_c4
+    import stages.heuristics.kernels_counts
+    import stages.heuristics.kernels_ngrams
+    import stages.kernels_language  # noqa: F401
