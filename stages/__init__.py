@@ -26,6 +26,7 @@ REGISTRY = {
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
     "llama3": "stages.heuristics.llama3:Llama3",
+    "pii": "stages.pii:Pii",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -6,4 +6,5 @@ def compile_kernels() -> None:
     import stages.heuristics.kernels_c4
     import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_divergence
-    import stages.heuristics.kernels_ngrams  # noqa: F401
+    import stages.heuristics.kernels_ngrams
+    import stages.text.kernels_pii  # noqa: F401
