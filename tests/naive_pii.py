@@ -201,7 +201,7 @@ def phones(text: str) -> Iterator[Found]:
         ends = not re.compile(rf"(?![xX][0-9])[{W}%@]|[:,][0-9]").match(text, run.end())
         found, g = False, 0
         while g < len(groups):
-            for h in range(min(len(groups), g + 6), g, -1):
+            for h in range(min(len(groups), g + 8), g, -1):
                 first = run.start() if g == 0 else groups[g][0]
                 stop = groups[h - 1][0] + len(groups[h - 1][1])
                 cut_left = g > 0 and text[groups[g - 1][0] + len(groups[g - 1][1]) : first] != " "
@@ -254,7 +254,7 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
     if trunk and len(digits) <= 12:
         rest = [other.strip() for other in re.findall(s, trunk[3])]
         first_separator = (trunk[1] or trunk[2] or "").strip()
-        is_date = re.match(rf"\(?[0-9]{{2}}\)?{s}?[0-9]{{2}}{s}(?:19|20)[0-9]{{2}}(?![0-9])", found)
+        is_date = re.match(rf"(?:\([0-9]{{2}}\){s}?|[0-9]{{2}}{s})[0-9]{{2}}{s}(?:19|20)[0-9]{{2}}(?![0-9])", found)
         dots = rest and rest[0] == "." and (first_separator != "." or len(digits) == 12)
         if len(set(rest)) <= 1 and "/" not in rest and not is_date and not dots:
             return True

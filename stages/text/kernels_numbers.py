@@ -373,7 +373,7 @@ def find_phones(data, low, high, first, work, spans, m, kind):
     found = False
     g = 0
     while g < groups:
-        h = min(groups, g + 6) if (may_begin if g == 0 else work[GROUP_SEPARATOR, g] == _SPACE) else g
+        h = min(groups, g + 8) if (may_begin if g == 0 else work[GROUP_SEPARATOR, g] == _SPACE) else g
         while h > g and not ((h < groups or may_end) and _is_phone(data, low, work, g, h, groups, plus and g == 0)):
             h -= 1
         if h > g:
