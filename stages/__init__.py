@@ -27,6 +27,7 @@ REGISTRY = {
     "fineweb": "stages.heuristics.fineweb:FineWeb",
     "llama3": "stages.heuristics.llama3:Llama3",
     "pii": "stages.pii:Pii",
+    "code": "stages.heuristics.code:Code",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -56,6 +56,9 @@ _ANCHORS = np.array([anchor for _, anchor, _, _ in KEY_SHAPES], np.int64)
 _ALPHABETS = np.array([alphabet for _, _, alphabet, _ in KEY_SHAPES], np.uint8)
 _PARTS = np.array([[*parts, *[(0, 0)] * (3 - len(parts))] for _, _, _, parts in KEY_SHAPES], np.int64)
 _NUM_PARTS = np.array([len(parts) for _, _, _, parts in KEY_SHAPES], np.int64)
+_PAIRS = np.zeros((256, 256), np.bool_)
+for _shape in KEY_SHAPES:
+    _PAIRS[ord(_shape[0][_shape[1] - 1]), ord(_shape[0][_shape[1]])] = True
 KEY_ANCHORS = frozenset(prefix[anchor] for prefix, anchor, _, _ in KEY_SHAPES)
 _BEGIN, _END, _KIND = (np.frombuffer(text, np.uint8) for text in (b"-----BEGIN ", b"-----END ", b"PRIVATE KEY"))
 _BLOCK = np.frombuffer(b" BLOCK", np.uint8)
@@ -112,6 +115,8 @@ def _parts_end(data, i, high, shape):
 @njit
 def find_key(data, low, high, i):
     """The API key whose prefix has its anchor at byte `i`."""
+    if i == low or not _PAIRS[data[i - 1], data[i]]:
+        return -1, -1
     for shape in range(_ANCHORS.shape[0]):
         anchor = _ANCHORS[shape]
         if _PREFIXES[shape, anchor + 1] != data[i]:
