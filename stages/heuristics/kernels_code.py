@@ -14,6 +14,7 @@ from stages.heuristics.code_languages import (
     ESCAPED,
     LINE_TOKEN,
     NESTED,
+    PLAIN,
     QUOTE,
     SPACED,
     TRIPLE,
@@ -155,10 +156,15 @@ def _mark_document(data, low, high, starts, flags, line, opening, closing, dead,
     depth = np.int64(0)
     dead[:] = 0
     dead_triple[:] = 0
+    parts[low:high] = CODE
     i = low
     while i < high:
         byte = data[i]
         start = starts[byte]
+        if start == PLAIN and byte > _SPACE:
+            last = byte
+            i += 1
+            continue
         if start & (BLOCK_TOKEN | LINE_TOKEN):
             end = _comment_end(data, low, high, i, start, flags, line, opening, closing)
             if end >= 0:
@@ -187,7 +193,6 @@ def _mark_document(data, low, high, starts, flags, line, opening, closing, dead,
             before_line = last
         elif not _is_blank(byte):
             last = byte
-        parts[i] = CODE
         i += 1
 
 

@@ -34,8 +34,10 @@ MIN_BASE64, MIN_ESCAPES = 64, 8
 
 _KEYWORDS = padded(("todo", "fixme", "your code here", "assert", "import", "print", "pass"))
 NUM_COMMENT_KEYWORDS, PRINT_KEYWORD = 3, 5
-_FIRST = np.zeros(256, np.bool_)
-_FIRST[list(b"tfyaipTFYAIP")] = True
+_FIRST, _SECOND = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
+for _k in range(len(_KEYWORDS)):
+    for _table, _letter in ((_FIRST, _KEYWORDS[_k, 1]), (_SECOND, _KEYWORDS[_k, 2])):
+        _table[[_letter, _letter - 32]] |= 1 << _k
 _GENERATE, _AUTOGEN, _DO_NOT = (np.frombuffer(text, np.uint8) for text in (b"generate", b"autogen", b"do not edit"))
 _XML, _HTTP, _HTTPS = (np.frombuffer(text, np.uint8) for text in (b"<?xml version=", b"http://", b"https://"))
 _SCRIPT, _STYLE, _COMMENT = (np.frombuffer(text, np.uint8) for text in (b"script", b"style", b"<!--"))
@@ -179,26 +181,31 @@ def _read_line(data, i, high, classes, parts):
     """The line from byte `i` on: its end, its code points, keywords found, and of its code (without comments and white
     space) the hash, the bytes and whether it is one character or `},`."""
     h, block = uint64(1), uint64(0)
-    held = size = chars = length = found = int64(0)
+    size = chars = length = found = int64(0)
     first = i
     while i < high and data[i] != NEWLINE:
         byte = data[i]
-        if _FIRST[byte]:
+        if _FIRST[byte] and i + 1 < high and _FIRST[byte] & _SECOND[data[i + 1]]:
             found |= _keyword_at(data, i, high, parts, found)
-        width, blank = int64(1), _KINDS[byte] & 4 != 0
-        if byte >= 0x80:
-            code, width = decode(data, i)
-            blank = classes[code] & SPACE != 0
         length += 1
-        if not blank and parts[i] != COMMENT:
+        if byte < 0x80:
+            i += 1
+            if _KINDS[byte] & 4 or parts[i - 1] == COMMENT:
+                continue
+            chars += 1
+            size += 1
+            block = block << uint64(8) | uint64(byte)
+            if size & 7 == 0:
+                h = add_block(h, block)
+            continue
+        code, width = decode(data, i)
+        if not classes[code] & SPACE and parts[i] != COMMENT:
             chars += 1
             for k in range(width):
+                size += 1
                 block = block << uint64(8) | uint64(data[i + k])
-                held += 1
-                if held == 8:
+                if size & 7 == 0:
                     h = add_block(h, block)
-                    block, held = uint64(0), int64(0)
-            size += width
         i += width
     length -= i > first and i < high and data[i - 1] == RETURN
     trivial = chars == 1 or (size == 2 and block == _BRACE_COMMA)
@@ -257,6 +264,14 @@ def _hex_byte_end(data, i, high, first):
 
 
 @njit
+def _may_be_hex(data, i, high):
+    """Whether the word at byte `i` begins with 0x or has two characters, the first of them hexadecimal."""
+    if not ASCII[data[i]] & HEX or i + 1 >= high:
+        return False
+    return i + 2 >= high or not ASCII[data[i + 2]] & WORD or data[i + 1] | 0x20 == _LOWER_X
+
+
+@njit
 def _escape_end(data, i, high):
     """End of a `\\u0041` at byte `i`, or -1."""
     if i + 6 > high or data[i] != _BACKSLASH or data[i + 1] != _LOWER_U:
@@ -286,7 +301,7 @@ def _count_encoded(data, low, high, row):
     i = low
     while i < high:
         byte = data[i]
-        if not (byte == _BACKSLASH or ASCII[byte] & HEX):
+        if byte != _BACKSLASH and not _may_be_hex(data, i, high):
             i += 1
             if ASCII[byte] & WORD:
                 while i < high and ASCII[data[i]] & WORD:
