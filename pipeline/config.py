@@ -283,8 +283,8 @@ class _Checker:
         except ValidationError as error:
             problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
             at = tuple(part for part in problem["loc"] if isinstance(part, (str, int)))
-            if not at and (found := re.search(r"by_language\.(\S+)", problem["msg"])):
-                at = ("by_language", found[1])
+            if not at and (found := re.search(r"(by_\w+)\.(\S+)", problem["msg"])):
+                at = (found[1], found[2])
             self._fail((*path, *at), _in_plain_words(cls, name, at, problem))
 
     def _fail(self, path: KeyPath, message: str) -> Any:

@@ -28,6 +28,8 @@ REGISTRY = {
     "llama3": "stages.heuristics.llama3:Llama3",
     "exact": "stages.dedup.duplicates:Exact",
     "minhash": "stages.dedup.duplicates:MinHash",
+    "pii": "stages.pii:Pii",
+    "code": "stages.heuristics.code:Code",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -171,6 +171,8 @@ class Stage(BaseModel, ABC):
     """Raised by whoever changes what the stage measures, so that runs do not reuse old signals."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Signals of earlier stages that it reads from `batch.signals`; the planner checks the order."""
+    own_overrides: ClassVar[dict[str, str]] = {}
+    """Fields that replace bounds as `by_language` does, and the label among the stage's own signals that they go by."""
 
     name: str = ""
     """Prefix of its signals; set it when a stage appears twice in a config."""
@@ -210,21 +212,24 @@ class Stage(BaseModel, ABC):
         for name in cls.signals():
             if name in data:
                 data[name] = _merged(cls.model_fields[name].default, data[name])
-        overrides = data.get("by_language") or {}
-        if not isinstance(overrides, dict) or not all(isinstance(rules, dict) for rules in overrides.values()):
-            raise ValueError("by_language maps a language to bounds: {ja: {word_count: {min: 20}}}")
-        data["by_language"] = {
-            language: {field: cls._override(data, language, field, rule) for field, rule in rules.items()}
-            for language, rules in overrides.items()
-        }
+        for kind in ("by_language", *cls.own_overrides):
+            overrides = data.get(kind) or {}
+            if not isinstance(overrides, dict) or not all(isinstance(rules, dict) for rules in overrides.values()):
+                raise ValueError(f"{kind} maps a language to bounds: {{ja: {{word_count: {{min: 20}}}}}}")
+            data[kind] = {
+                language: {
+                    field: cls._override(data, f"{kind}.{language}", field, rule) for field, rule in rules.items()
+                }
+                for language, rules in overrides.items()
+            }
         return data
 
     @classmethod
-    def _override(cls, data: dict[str, Any], language: str, field: str, rule: Any) -> Decision:
+    def _override(cls, data: dict[str, Any], place: str, field: str, rule: Any) -> Decision:
         if field not in cls.signals():
             near = difflib.get_close_matches(field, cls.signals(), n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"This stage has: {', '.join(cls.signals())}"
-            raise ValueError(f"by_language.{language} has no signal '{field}'. {hint}")
+            raise ValueError(f"{place} has no signal '{field}'. {hint}")
         default = cls.model_fields[field].default
         own = data.get(field, default)
         return type(default).model_validate(_merged(type(default).model_validate(own), rule))
@@ -374,10 +379,12 @@ def decide(stage: Stage, columns: Mapping[str, pa.Array], languages: pa.Array | 
         languages: `language.label` of the same documents, if an earlier stage measured it.
     """
     verdicts = {name: rule.drops(columns[name]) for name, rule in stage.decisions().items()}
-    overridden = {name for rules in stage.by_language.values() for name in rules}
-    if languages is not None:
-        for language, rules in stage.by_language.items():
-            rows = pc.fill_null(pc.equal(languages, language), False).to_numpy(zero_copy_only=False).astype(np.bool_)
+    chosen = [(stage.by_language, languages)]
+    chosen += [(getattr(stage, field), columns[label]) for field, label in stage.own_overrides.items()]
+    overridden = {name for overrides, _ in chosen for rules in overrides.values() for name in rules}
+    for overrides, labels in chosen:
+        for language, rules in overrides.items() if labels is not None else ():
+            rows = pc.fill_null(pc.equal(labels, language), False).to_numpy(zero_copy_only=False).astype(np.bool_)
             for name, rule in rules.items():
                 verdicts[name] = np.where(rows, rule.drops(columns[name]), verdicts[name])
     open_rules = {name for name, rule in stage.decisions().items() if rule.is_open} - overridden
