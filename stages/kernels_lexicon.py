@@ -65,7 +65,8 @@ def _lower_hash_any(data, low, high, lower):
     while i < high:
         code, width = decode(data, i)
         i += width
-        code = int64(lower[code])
+        if code < lower.shape[0]:
+            code = int64(lower[code])
         if code < 0x80:
             h, block, filled = _push(h, block, filled, code)
         elif code < 0x800:

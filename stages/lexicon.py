@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from stages.errors import StageError
 from stages.text.batch import TextBatch
-from stages.text.letter_case import lower, lower_codes
+from stages.text.unicode_lower import lower
 from stages.text.unicode_tables import LETTER, MARK, UNSPACED, classes
 
 MAX_LISTS = 64
@@ -63,7 +63,7 @@ class Lexicon:
         texts = [(entry, bits[language]) for language, own in entries.items() for entry in own]
         texts += [(entry, -1) for entry in allowed]
         texts = [(entry, bit) for entry, bit in texts if bit < 0 or not _is_one_letter(entry)]
-        batch = TextBatch.from_texts([lower(entry) for entry, _ in texts])
+        batch = TextBatch.from_texts([in_lower_case(entry) for entry, _ in texts])
         hashes, ends = _words_without_hyphens(batch)
         slots = 16
         while slots < 4 * len(hashes):
@@ -87,7 +87,7 @@ class Lexicon:
         hit = np.zeros(len(words.start), np.bool_)
         kernels.find_entries(
             batch.utf8.data, batch.utf8.offsets, words.begin, words.end, words.start, words.stop, words.hash,
-            words.flags, lower_codes(), self.keys, self.children, self.starts, self.lists, self.kinds,
+            words.flags, lower(), self.keys, self.children, self.starts, self.lists, self.kinds,
             self._wanted(batch), hit,
         )  # fmt: skip
         return hit
@@ -109,6 +109,12 @@ class Lexicon:
             for label in coded.dictionary.to_pylist()
         ]
         return np.array(sets, np.uint64)[coded.indices.to_numpy(zero_copy_only=False)]
+
+
+def in_lower_case(text: str) -> str:
+    """The text in lower case, letter by letter, as words are compared."""
+    table = lower()
+    return "".join(chr(table[code]) if code < len(table) else chr(code) for code in map(ord, text))
 
 
 def _is_one_letter(entry: str) -> bool:

@@ -73,7 +73,8 @@ def package_entries() -> dict[str, list[str]]:
 
 
 def _takes_plural(entry: str) -> bool:
-    return len(entry) >= MIN_PLURAL_LETTERS and entry.isascii() and entry.isalpha() and not entry.endswith("s")
+    is_word = len(entry) >= MIN_PLURAL_LETTERS and entry.isascii() and entry.isalpha()
+    return is_word and not entry.endswith(("s", "ed", "ing")) and entry not in INNOCENT
 
 
 def _plural(entry: str) -> str:

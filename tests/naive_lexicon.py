@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from stages.lexicon import in_lower_case
 from stages.text import unicode_tables as u
-from stages.text.letter_case import lower
 from tests import naive
 
 
 def split(text: str) -> list[str]:
-    return [lower(span.text) for span in naive.words(text)]
+    return [in_lower_case(span.text) for span in naive.words(text)]
 
 
 def says_something(entry: str) -> bool:

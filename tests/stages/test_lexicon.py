@@ -7,10 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.errors import StageError
-from stages.lexicon import Lexicon
+from stages.lexicon import Lexicon, in_lower_case
 from stages.lexicon_lists import file_entries
 from stages.text.batch import TextBatch
-from stages.text.letter_case import lower
 from stages.text.views import hash_word
 from tests import naive_lexicon
 from tests.strategies import documents, texts
@@ -114,7 +113,7 @@ def test_the_hash_of_a_word_in_lower_case(text):
     """Of any word, however long: what the trie looks up is the hash of the lower-cased word."""
     words = naive_lexicon.split(text)
     lexicon = Lexicon.of({"*": [f"{text} unseen"]})
-    assert all(hash_word(lower(word)) == hash_word(word) for word in words)
+    assert all(hash_word(in_lower_case(word)) == hash_word(word) for word in words)
     assert lexicon.count(TextBatch.from_texts([f"{text.upper()} UNSEEN"]))[0] <= 1
 
 
