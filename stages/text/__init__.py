@@ -7,4 +7,5 @@ def compile_kernels() -> None:
     import stages.heuristics.kernels_c4
     import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_ngrams
+    import stages.kernels_language
     import stages.kernels_lexicon  # noqa: F401
