@@ -43,7 +43,7 @@ class Nsfw(Filter):
     classifier_score: Score = Bounds()
     """The classifier's probability, for half of all text being abusive. It reads words and character n-grams, and has
     seen short posts: see `score` for text of any length."""
-    score: Score = Bounds(max=0.7)
+    score: Score = Bounds(max=0.6)
     """Lists and classifier combined, calibrated on posts from sources that the classifier had not seen, half of them
     abusive. Null for a text without words."""
 
