@@ -1,8 +1,8 @@
-"""Twenty borderline documents, made by us, and what the judges say of them: the tables of docs/judges.md.
+"""Documents made by us, and what the judges say of them: twenty borderline ones, and sober text that must pass.
 
     python -m benchmarks.borderline [--write]
 
-Prints the tables, or writes them between their marks in docs/judges.md. A test compares.
+Prints the tables, or writes them between their marks in docs/. A test compares.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "judges.md"
+DOCS = Path(__file__).parents[1] / "docs"
+SOBER_BOUNDS = (0.5, 0.6, 0.7)
 
 NSFW: tuple[tuple[str, str], ...] = (
     ("one oath, short post", "Holy shit, we won! Best night of my life."),
@@ -64,28 +65,53 @@ def nsfw_table() -> str:
     return "\n".join(lines)
 
 
-TABLES: dict[str, Callable[[], str]] = {"nsfw": nsfw_table}
-"""A table for every judge, by the name of its marks in the document."""
+def sober_table() -> str:
+    """By topic: texts, and how many score above some bounds, for the two sets of tests/sober_texts.py."""
+    from stages.contract import run_stage
+    from stages.language import Language
+    from stages.nsfw import Nsfw
+    from stages.text.batch import TextBatch
+    from tests.sober_texts import FRESH, SOBER
+
+    lines = [
+        f"| set | topic | texts | {' | '.join(f'above {bound}' for bound in SOBER_BOUNDS)} | highest score |",
+        f"|{'---|' * (4 + len(SOBER_BOUNDS))}",
+    ]
+    for name, topics in (("first", SOBER), ("fresh", FRESH)):
+        for topic, texts in topics.items():
+            batch, _ = run_stage(Language(), TextBatch.from_texts([text for _, text in texts]))
+            scores = run_stage(Nsfw(), batch)[1]["score"].to_pylist()
+            counts = [sum(score > bound for score in scores) for bound in SOBER_BOUNDS]
+            lines.append(f"| {name} | {topic} | {len(texts)} | {' | '.join(map(str, counts))} | {max(scores):.2f} |")
+    return "\n".join(lines)
 
 
-def marked(document: str, name: str) -> str:
+TABLES: dict[str, tuple[str, Callable[[], str]]] = {
+    "nsfw": ("judges.md", nsfw_table),
+    "sober": ("models/nsfw.md", sober_table),
+}
+"""Tables by the name of their marks, with the document that shows them."""
+
+
+def marked(name: str) -> str:
     """What is between the marks of a table now."""
-    found = re.search(f"<!-- {name}: begin -->\n(.*?)\n<!-- {name}: end -->", document, re.DOTALL)
+    document = DOCS / TABLES[name][0]
+    found = re.search(f"<!-- {name}: begin -->\n(.*?)\n<!-- {name}: end -->", document.read_text("utf-8"), re.DOTALL)
     if not found:
-        raise ValueError(f"{DOCUMENT.name} has no marks for the table '{name}'")
+        raise ValueError(f"{document} has no marks for the table '{name}'")
     return found[1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/judges.md")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/")
     options = parser.parse_args()
-    for name, table in TABLES.items():
+    for name, (document, table) in TABLES.items():
         if options.write:
-            text = DOCUMENT.read_text(encoding="utf-8")
-            DOCUMENT.write_text(text.replace(marked(text, name), table()), encoding="utf-8")
+            text = (DOCS / document).read_text(encoding="utf-8")
+            (DOCS / document).write_text(text.replace(marked(name), table()), encoding="utf-8")
         else:
-            print(table())
+            print(f"{document}, {name}\n\n{table()}\n")
 
 
 if __name__ == "__main__":
