@@ -17,10 +17,13 @@ SOBER_BOUNDS = (0.5, 0.6, 0.7)
 
 NSFW: tuple[tuple[str, str], ...] = (
     ("one oath, short post", "Holy shit, we won! Best night of my life."),
-    ("one oath, long review", "The food came late and the soup was cold, but the waiter was kind and brought us another "
-     "bottle of wine without asking for money. My father, who never complains, said the fish tasted like shit, and then "
-     "he ate all of it. We will come back in spring, when the terrace by the river is open again, because the view over "
-     "the old bridge is worth any soup, and because my mother liked the cake so much that she asked for the recipe."),
+    (
+        "one oath, long review",
+        "The food came late and the soup was cold, but the waiter was kind and brought us another bottle of wine "
+        "without asking for money. My father, who never complains, said the fish tasted like shit, and then he ate all "
+        "of it. We will come back in spring, when the terrace by the river is open again, because the view over the old "
+        "bridge is worth any soup, and because my mother liked the cake so much that she asked for the recipe.",
+    ),
     ("insult without an oath", "You are a stupid liar and nobody on this forum takes you seriously."),
     ("insult with oaths", "Shut up, you stupid bastard, you are full of shit and everyone knows it."),
     ("insult, German", "Du blöder Idiot, du bist wirklich zu dumm, um einen Satz zu schreiben."),
@@ -31,15 +34,18 @@ NSFW: tuple[tuple[str, str], ...] = (
     ("contempt for a group", "Women are too emotional to lead anything and should stay in the kitchen."),
     ("the same view reported", "The minister was fired for saying that women are too emotional to lead anything."),
     ("a slur discussed, not used", "The word dyke was an insult for decades; many lesbians now wear it with pride."),
-    ("quotation in the news", "The striker was fined for shouting \"you are a bloody cheat\" at the referee."),
+    ("quotation in the news", 'The striker was fined for shouting "you are a bloody cheat" at the referee.'),
     ("sex education", "Hold the base of the condom when you pull the penis out, so that no semen is spilled."),
     ("romance, suggestive", "He kissed her neck, slowly opened the buttons of her dress and drew her down on the bed."),
-    ("adult advertisement, no list word", "Lonely tonight? Hot singles in your town are waiting for you. Watch them live."),
-    ("adult advertisement, list words", "Free porn videos, busty blondes and horny milfs, xxx movies, uncensored hentai."),
+    (
+        "adult advertisement, no list word",
+        "Lonely tonight? Hot singles in your town are waiting for you. See them live.",
+    ),
+    ("adult advertisement, list words", "Free porn videos, busty blondes and horny milfs, xxx movies, hentai."),
     ("medical, frank", "Blood in the semen after a vasectomy is harmless and stops after about ten ejaculations."),
     ("irony among friends", "Love you too, you old bastard, see you at the pub on Friday."),
     ("song lyric, dialect", "Ain't no sunshine on my block, but my people gon shine, that's real."),
-)  # fmt: skip
+)
 
 
 def nsfw_table() -> str:
