@@ -21,8 +21,8 @@ NSFW: tuple[tuple[str, str], ...] = (
         "one oath, long review",
         "The food came late and the soup was cold, but the waiter was kind and brought us another bottle of wine "
         "without asking for money. My father, who never complains, said the fish tasted like shit, and then he ate all "
-        "of it. We will come back in spring, when the terrace by the river is open again, because the view over the old "
-        "bridge is worth any soup, and because my mother liked the cake so much that she asked for the recipe.",
+        "of it. We will come back in spring, when the terrace by the river is open again, because the view over "
+        "the old bridge is worth any soup, and because my mother liked the cake so much that she asked for the recipe.",
     ),
     ("insult without an oath", "You are a stupid liar and nobody on this forum takes you seriously."),
     ("insult with oaths", "Shut up, you stupid bastard, you are full of shit and everyone knows it."),
