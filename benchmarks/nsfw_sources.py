@@ -1,4 +1,4 @@
-"""AUC of nsfw on sources that it has not seen, beside alt-profanity-check's on the same rows.
+"""AUC of nsfw on sources that it has not seen, and on held-out rows, beside alt-profanity-check's on the same rows.
 
     python -m benchmarks.nsfw_sources --peer PYTHON
 
@@ -29,6 +29,7 @@ def main() -> None:
     from pipeline.training import card
     from pipeline.training.metrics import auc
     from pipeline.training.nsfw import means, train
+    from pipeline.training.rows import read_rows
     from pipeline.training.search import is_covered
     from tests.reference.oracle import data_path
 
@@ -43,8 +44,14 @@ def main() -> None:
     def coverage(source: str, language: str) -> str:
         return "" if is_covered(rows, usable, source, language) else "language not covered"
 
-    scores = {"nsfw.score, unseen": judged.unseen_score, "alt-profanity-check": peer}
-    print(card.group_table(rows, scores, coverage))
+    def training(source: str, language: str) -> str:
+        return "" if usable[rows.sources == source].any() else "unseen source"
+
+    scores = {"nsfw.score": judged.unseen_score, "alt-profanity-check": peer}
+    print(f"Unseen sources, all rows\n\n{card.group_table(rows, scores, coverage)}")
+    held = np.arange(len(rows)) >= len(rows) - len(read_rows(files[1]))
+    scores = {"nsfw.score": judged.score[held], "alt-profanity-check": peer[held]}
+    print(f"\nHeld-out rows of {Path(files[1]).name}\n\n{card.group_table(rows.take(held), scores, training)}")
     theirs: dict[str, list[float]] = {"English": [], "others": []}
     for (_, language), members in rows.groups().items():
         value = auc(rows.labels[members], peer[members])

@@ -24,6 +24,8 @@ from pipeline.training.rows import LabelledRows, balanced_weights, read_rows
 from pipeline.training.search import Floats, Found, folds, group_aucs, is_covered, search
 from stages.errors import InputError
 
+CLEAN = ("0", "0.0", "false")
+"""Labels of rows without abuse."""
 MAX_BYTES = 2_000_000
 BOUNDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -68,7 +70,7 @@ def train(
     """
     from stages.fasttext.tokens import training_text
 
-    first, second = read_rows(train_path), read_rows(test_path)
+    first, second = read_rows(train_path, negative=CLEAN), read_rows(test_path, negative=CLEAN)
     rows = first + second
     usable = np.arange(len(rows)) < len(first)
     for part in excluded_licenses:
