@@ -30,6 +30,7 @@ REGISTRY = {
     "minhash": "stages.dedup.duplicates:MinHash",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
+    "nsfw": "stages.nsfw:Nsfw",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 
