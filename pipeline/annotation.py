@@ -18,7 +18,8 @@ from pipeline.io.input import Input
 from pipeline.io.read import Chunk, read_shard
 from pipeline.io.shards import list_shards
 from pipeline.io.write import ParquetSink
-from pipeline.sieve import signal_types
+from pipeline.references import learn
+from pipeline.sieve import fit, signal_types
 from pipeline.yaml_lines import parse
 from stages.contract import Stage, run_stage
 from stages.errors import ConfigError, InputError
@@ -57,9 +58,10 @@ def annotate_path(source: Input, stages: Sequence[Stage]) -> Iterator[pa.Table]:
     manifest = list_shards(source)
     for stage in stages:
         stage.setup()
+    references = learn(stages, manifest, source, BATCH_BYTES)
     for shard in manifest.shards:
         for chunk in read_shard(shard, manifest, source, BATCH_BYTES):
-            yield annotate_table(_with_errors(chunk), stages)
+            yield annotate_table(_with_errors(chunk), stages, references=references)
 
 
 def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
@@ -105,8 +107,10 @@ def _write_jsonl(tables: Iterator[pa.Table], output: Path) -> int:
     return rows
 
 
-def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text") -> pa.Table:
-    """The table with the signals appended; see `annotate`."""
+def annotate_table(
+    table: pa.Table, stages: Sequence[Stage], text: str = "text", references: Mapping[str, pa.Table] | None = None
+) -> pa.Table:
+    """The table with the signals appended; see `annotate`. Without references, the table is the corpus."""
     if text not in table.column_names:
         raise InputError(f"the table has no column '{text}'; it has: {', '.join(table.column_names)}. Name it: text=…")
     column = table[text].combine_chunks() if table[text].num_chunks else pa.array([], table[text].type)
@@ -116,8 +120,9 @@ def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text")
     names = {"text": texts, "id": carried["id"] if "id" in table.column_names else pa.nulls(len(texts), pa.string())}
     rest = {name: carried[name] for name in table.column_names if name not in (text, "text", "id")}
     batch = TextBatch(pa.table({**names, **rest}))
+    references = fit(stages, batch) if references is None else references
     for stage in stages:
-        batch, _ = run_stage(stage, batch)
+        batch, _ = run_stage(stage, batch, references.get(stage.name))
     rank = pc.subtract(pc.cumulative_sum(readable.cast(pa.int64())), 1)
     places = pc.if_else(readable, rank, pa.scalar(None, pa.int64()))
     for name in signal_types(stages):

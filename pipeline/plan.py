@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pipeline.config import Config
 from pipeline.io.shards import Manifest, Shard
-from stages.contract import Stage
+from stages.contract import Fitted, Stage
 
 FORMAT = 1
 """Version of the files that tasks write; raised when they change."""
@@ -37,8 +37,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """`sieve` runs the stages on groups of shards; `write` gathers what they kept into files of a good size."""
+    """`reference` lets stages learn from a sample of the corpus, if any has to; `sieve` runs the stages on groups of
+    shards; `write` gathers what they kept into files of a good size."""
 
+    reference: Phase | None
     sieve: Phase
     write: Phase
     tasks: tuple[tuple[Shard, ...], ...]
@@ -46,27 +48,42 @@ class Plan:
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return self.sieve, self.write
+        return (self.reference, self.sieve, self.write) if self.reference else (self.sieve, self.write)
 
 
 def make_plan(config: Config, manifest: Manifest) -> Plan:
     """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it."""
     tasks = tuple(group_shards(manifest.shards, config.execution.task_bytes))
+    reads = {
+        "format": FORMAT,
+        "input": config.input.model_dump(mode="json", exclude={"path"}),
+        "shards": [shard.to_json() for shard in manifest.shards],
+        "schema": str(manifest.schema),
+        "batch_bytes": config.execution.batch_bytes,
+        "seed": config.execution.seed,
+    }
+    reference = _reference_phase(config, reads)
     sieve_print = _hash(
         {
-            "format": FORMAT,
-            "input": config.input.model_dump(mode="json", exclude={"path"}),
-            "shards": [shard.to_json() for shard in manifest.shards],
-            "schema": str(manifest.schema),
+            **reads,
             "stages": [stage_identity(stage) for stage in config.stages],
             "rejected_rate": config.execution.rejected_rate,
-            "batch_bytes": config.execution.batch_bytes,
             "tasks": [len(task) for task in tasks],
-            "seed": config.execution.seed,
+            "reference": reference.fingerprint if reference else None,
         }
     )
     write_print = _hash({"reads": sieve_print, "output_bytes": config.execution.output_bytes})
-    return Plan(Phase("01-sieve", sieve_print, len(tasks)), Phase("02-write", write_print, None), tasks)
+    return Plan(reference, Phase("01-sieve", sieve_print, len(tasks)), Phase("02-write", write_print, None), tasks)
+
+
+def _reference_phase(config: Config, reads: dict[str, object]) -> Phase | None:
+    """One task that lets the Fitted stages see a sample; its outcome depends on them and the stages before them."""
+    last = max((i for i, stage in enumerate(config.stages) if isinstance(stage, Fitted)), default=None)
+    if last is None:
+        return None
+    identities = [stage_identity(stage) for stage in config.stages[: last + 1]]
+    content = {**reads, "stages": identities, "sample_bytes": config.execution.sample_bytes}
+    return Phase("00-reference", _hash(content), 1)
 
 
 def group_shards(shards: Sequence[Shard], task_bytes: int) -> list[tuple[Shard, ...]]:

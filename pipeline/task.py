@@ -7,8 +7,6 @@ tasks, so a task that was killed is run again and gives the same bytes.
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +25,7 @@ from pipeline.io.shards import Shard
 from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records, write_record
+from pipeline.references import read_references, reference_task
 from pipeline.runs import Run
 from pipeline.sieve import Dropped, Sieved, sieve, signal_types
 from pipeline.stats import Stats
@@ -70,6 +69,7 @@ def sieve_task(run: Run, rank: int, report: Report) -> Record:
     stats = counting.empty(stage.name for stage in config.stages)
     for stage in config.stages:
         stage.setup()
+    references = read_references(run)
     with ExitStack() as stack:
         sinks = {
             kind: stack.enter_context(ParquetSink(run.path, f"{phase.directory}/{kind}/{rank:05d}.parquet", schema))
@@ -78,9 +78,9 @@ def sieve_task(run: Run, rank: int, report: Report) -> Record:
         sample = _Sample(config.execution.rejected_rate, config.execution.seed)
         for shard, chunk in _timed_chunks(run, rank, stats):
             _check_errors(stats, config.execution.max_errors, chunk)
-            _process(chunk, shard, config.stages, sinks, sample, stats)
+            _process(chunk, shard, config.stages, references, sinks, sample, stats)
             stats["task_seconds"] = time.perf_counter() - started
-            stats["peak_memory_bytes"] = _peak_memory_bytes()
+            stats["peak_memory_bytes"] = counting.peak_memory_bytes()
             report(stats)
         began = time.perf_counter()
         files = tuple(sinks[kind].close() for kind in KINDS)
@@ -106,7 +106,7 @@ def write_task(run: Run, rank: int, report: Report) -> Record:
                 for table in _read_back(run.path, record.file(kind), schemas[kind]):
                     sink.write(table)
             files.append(sink.close())
-    stats: Stats = {"write_seconds": time.perf_counter() - started, "peak_memory_bytes": _peak_memory_bytes()}
+    stats: Stats = {"write_seconds": time.perf_counter() - started, "peak_memory_bytes": counting.peak_memory_bytes()}
     report(stats)
     done = Record(rank, phase.fingerprint, tuple(files), stats)
     write_record(run.path, phase, done)
@@ -161,6 +161,7 @@ def _process(
     chunk: Chunk,
     shard: Shard,
     stages: Sequence[Stage],
+    references: dict[str, pa.Table],
     sinks: dict[str, ParquetSink],
     sample: _Sample,
     stats: Stats,
@@ -174,7 +175,7 @@ def _process(
     batch = TextBatch(chunk.table)
     stats["input"]["documents"] += batch.num_rows
     stats["input"]["bytes"] += int(np.diff(batch.utf8.offsets).sum())
-    sieved = sieve(batch, stages, stats)
+    sieved = sieve(batch, stages, stats, references)
     began = time.perf_counter()
     for lost in sieved.dropped:
         sinks["rejected"].write(sample.of(lost, addresses, shard.path))
@@ -271,12 +272,11 @@ def group_outputs(records: Sequence[Record], output_bytes: int) -> list[list[int
     return groups
 
 
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-TASKS: dict[str, Callable[[Run, int, Report], Record]] = {"01-sieve": sieve_task, "02-write": write_task}
+TASKS: dict[str, Callable[[Run, int, Report], Record]] = {
+    "00-reference": reference_task,
+    "01-sieve": sieve_task,
+    "02-write": write_task,
+}
 
 
 def perform(run: Run, phase: Phase, rank: int, report: Report) -> Record:

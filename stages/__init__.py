@@ -25,6 +25,7 @@ REGISTRY = {
     "repetition": "stages.heuristics.repetition:Repetition",
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
+    "llama3": "stages.heuristics.llama3:Llama3",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

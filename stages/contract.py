@@ -163,7 +163,7 @@ Fact = Annotated[Flag, Signal(pa.bool_(), "true or false")]
 
 
 class Stage(BaseModel, ABC):
-    """The part that every stage has. Subclass `Filter` or `Map`, not this."""
+    """The part that every stage has. Subclass `Filter`, `Fitted` or `Map`, not this."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -244,6 +244,23 @@ class Filter(Stage):
         """One value a document for every signal that the class declares; null = could not tell."""
 
 
+class Fitted(Stage):
+    """A stage that holds every document against the corpus it is part of, and leaves the text alone.
+
+    Before a run measures anything, `fit` sees a sample of the documents that reach the stage. What it learns is kept
+    with the run and handed to every `measure`, so a document's signals depend on it and on the document, on nothing
+    else.
+    """
+
+    @abstractmethod
+    def fit(self, sample: TextBatch) -> pa.Table:
+        """What the stage needs to know of the corpus, as a small table; the sample may be empty."""
+
+    @abstractmethod
+    def measure(self, batch: TextBatch, reference: pa.Table) -> Signals:
+        """One value a document for every signal that the class declares; null = could not tell."""
+
+
 class Map(Stage):
     """A stage that rewrites text. Its signals describe the text as it left it, and may carry bounds too."""
 
@@ -252,8 +269,13 @@ class Map(Stage):
         """The batch with its new text (`batch.with_text`), and the signals; same documents, same order."""
 
 
-def run_stage(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Array]]:
+def run_stage(
+    stage: Stage, batch: TextBatch, reference: pa.Table | None = None
+) -> tuple[TextBatch, dict[str, pa.Array]]:
     """Apply a stage; returns the batch with the stage's signals on it, and the signals as declared columns.
+
+    Args:
+        reference: what a Fitted stage learned of the corpus.
 
     Raises StageError when the stage's answer is not what it declares: a missing or unknown signal, a wrong length or
     type.
@@ -267,8 +289,12 @@ def run_stage(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.A
             raise StageError(f"{stage.name} returned {after.num_rows} documents for {batch.num_rows}: a Map keeps all")
     elif isinstance(stage, Filter):
         after, measured = batch, stage.measure(batch)
+    elif isinstance(stage, Fitted):
+        if reference is None:
+            raise StageError(f"{stage.name} holds documents against their corpus and was not shown any of it")
+        after, measured = batch, stage.measure(batch, reference)
     else:
-        raise StageError(f"{stage.name} is neither a Filter nor a Map")
+        raise StageError(f"{stage.name} is neither a Filter nor a Fitted nor a Map")
     declared = stage.signals()
     if measured.keys() != declared.keys():
         odd = sorted(measured.keys() ^ declared.keys())

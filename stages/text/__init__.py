@@ -5,4 +5,5 @@ def compile_kernels() -> None:
     """Compile every kernel, or load it from Numba's cache: importing a module with explicit signatures does either."""
     import stages.heuristics.kernels_c4
     import stages.heuristics.kernels_counts
+    import stages.heuristics.kernels_divergence
     import stages.heuristics.kernels_ngrams  # noqa: F401
