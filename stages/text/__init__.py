@@ -3,7 +3,10 @@
 
 def compile_kernels() -> None:
     """Compile every kernel, or load it from Numba's cache: importing a module with explicit signatures does either."""
+    import stages.fasttext.kernels_scores
     import stages.heuristics.kernels_c4
     import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_divergence
-    import stages.heuristics.kernels_ngrams  # noqa: F401
+    import stages.heuristics.kernels_ngrams
+    import stages.kernels_lexicon
+    import stages.kernels_quality  # noqa: F401

@@ -6,10 +6,10 @@ Positions in a view are bytes *relative to the start of their document*, so that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from stages.text.views import Lines, Paragraphs, Sentences, Words
 
 VIEWS = ("words", "lines", "paragraphs", "sentences")
+
+
+class View(Protocol):
+    """What `TextBatch.view` keeps: something with a part for every document."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Self:
+        """The parts of some of the documents."""
+        ...
+
+
+AnyView = TypeVar("AnyView", bound=View)
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class TextBatch:
             table = table.set_column(table.column_names.index("text"), "text", table["text"].cast(pa.large_string()))
         self.table = table.combine_chunks()
         self.signals: Mapping[str, pa.Array] = dict(signals or {})
+        self._views: dict[str, Any] = {}
 
     @classmethod
     def from_texts(cls, texts: list[str], **columns: list[Any]) -> TextBatch:
@@ -95,6 +107,13 @@ class TextBatch:
 
         return count_chars(self.utf8)
 
+    def view(self, name: str, compute: Callable[[TextBatch], AnyView]) -> AnyView:
+        """A further view, of a stage's own making: computed on first use, kept and taken along like the others."""
+        if name not in self._views:
+            self._views[name] = compute(self)
+        found: AnyView = self._views[name]
+        return found
+
     @property
     def languages(self) -> pa.Array | None:
         """`language.label` of each document, or None if no earlier stage measured it."""
@@ -129,10 +148,13 @@ class TextBatch:
                 taken.__dict__[name] = self.__dict__[name].take(rows)
         if "num_chars" in self.__dict__:
             taken.__dict__["num_chars"] = self.num_chars[rows]
+        taken._views = {name: view.take(rows) for name, view in self._views.items()}
         return taken
 
     def _keep_views(self, other: TextBatch, names: tuple[str, ...] | None) -> TextBatch:
         for name in (*VIEWS, "num_chars", "utf8") if names is None else names:
             if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
+        if names is None:
+            other._views = self._views
         return other

@@ -1,0 +1,171 @@
+"""How likely a document is obscene, abusive or hateful: word lists, a small classifier, and both together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import field_validator
+
+from stages.contract import Bounds, Count, Filter, Ratio, Score, Signals
+from stages.errors import StageError
+from stages.heuristics.ratios import ratio, sum_per_document
+from stages.lexicon import Lexicon
+from stages.text.batch import TextBatch
+
+DEFAULT_MODEL = Path(__file__).with_name("models") / "nsfw.ftz"
+POSITIVE = "1"
+MAX_LOGIT = 8.0
+DENSITY_SCALE, EXTRA_WORDS = 50, 8
+"""The head sees `log(1 + 50 hits / (words + 8))`: one hit in a post of ten words weighs about as much as thirty on a
+page of a thousand."""
+
+
+class Nsfw(Filter):
+    """Obscenity, abuse and hate, after Llama 3's dirty-word counts (Dubey et al. 2024, arXiv 2407.21783, section 3.1.1)
+    and Dolma's taggers (Soldaini et al. 2024, arXiv 2402.00159, section 5.4); lists, classifier and calibration are ours.
+
+    Lists for 29 languages come from two packages, compared by language (`language.label`, if a stage measured it, else
+    all lists). The classifier is a fastText model that we trained on posts in 11 languages; what it is good for, and
+    where it fails, is in docs/models/nsfw.md. Both know insults and obscenity better than sober words for sex: medicine,
+    sex education and news are meant to pass, and so does fluent adult text that uses no word of a list.
+    """
+
+    lexicon_count: Count = Bounds()
+    """Hits of the word lists, a phrase counting once."""
+    lexicon_ratio: Ratio = Bounds()
+    """Hits over words, punctuation excluded."""
+    classifier_score: Score = Bounds()
+    """The classifier's probability, for half of all text being abusive. It reads words and character n-grams, and has
+    seen short posts: see `score` for text of any length."""
+    score: Score = Bounds(max=0.8)
+    """Lists and classifier combined, calibrated on posts from sources that the classifier had not seen, half of them
+    abusive. Null for a text without words."""
+
+    model: str | None = None
+    """A fastText file of your own with labels 0 and 1, as `tamis train nsfw` makes it. Its calibration is read from the
+    `.json` beside it; without one, `score` is the classifier's."""
+    lists: dict[str, tuple[str, ...]] = {}
+    """Word lists of your own by language, `"*"` for all: a file with one entry a line, or `words.parquet:column`."""
+    allowed: tuple[str, ...] = ()
+    """Files of words and phrases that are no hits; they win against lists."""
+    default_lists: bool = True
+    """Whether the lists that come with the packages count; `false` leaves yours alone."""
+
+    @field_validator("lists", mode="before")
+    @classmethod
+    def _one_list_will_do(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {language: (files,) if isinstance(files, str) else files for language, files in value.items()}
+
+    @field_validator("allowed", mode="before")
+    @classmethod
+    def _one_file_will_do(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    def setup(self) -> None:
+        from stages.fasttext import model
+
+        assert self._lexicon is not None
+        assert self._head is None or len(self._head)
+        model.load(str(self._model_path))
+
+    def assets(self) -> Mapping[str, str]:
+        from stages.lexicon_lists import package_hash
+
+        files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
+        files |= {file: Path(_path_of(file)) for own in (*self.lists.values(), self.allowed) for file in own}
+        found = {name: _file_hash(path) for name, path in files.items() if name != "head" or path.is_file()}
+        return found | ({"lists": package_hash()} if self.default_lists else {})
+
+    def measure(self, batch: TextBatch) -> Signals:
+        from stages.fasttext import model, predict
+        from stages.text.kernels_words import PUNCTUATION
+
+        words = batch.words
+        num_words = sum_per_document(words.flags & PUNCTUATION == 0, words.begin, words.end)
+        hits = self._lexicon.count(batch)
+        score = predict.label_scores(model.load(str(self._model_path)), batch, [POSITIVE], tokens="words")[:, 0]
+        head = self._head
+        return {
+            "lexicon_count": hits,
+            "lexicon_ratio": ratio(hits, num_words),
+            "classifier_score": score,
+            "score": score if head is None else combine(score, hits, num_words, head).astype(np.float32),
+        }
+
+    @property
+    def _model_path(self) -> Path:
+        return DEFAULT_MODEL if self.model is None else Path(self.model)
+
+    @cached_property
+    def _head(self) -> npt.NDArray[np.float64] | None:
+        return read_head(self._model_path.with_suffix(".json"))
+
+    @cached_property
+    def _lexicon(self) -> Lexicon:
+        from stages.lexicon_innocent import INNOCENT
+        from stages.lexicon_lists import default_lexicon, file_entries, package_entries
+
+        if self.default_lists and not self.lists and not self.allowed:
+            return default_lexicon()
+        entries = {language: list(own) for language, own in package_entries().items()} if self.default_lists else {}
+        for language, files in self.lists.items():
+            entries.setdefault(language, []).extend(entry for file in files for entry in file_entries(file))
+        own_allowed = [entry for file in self.allowed for entry in file_entries(file)]
+        return Lexicon.of(entries, [*(INNOCENT if self.default_lists else ()), *own_allowed])
+
+
+def head_columns(
+    score: npt.NDArray[np.floating], hits: npt.NDArray[np.int64], num_words: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """What the head combines, `float64[n, 2]`: the classifier's logit, bounded, and the density of hits."""
+    least = 1 / (1 + np.exp(MAX_LOGIT))
+    bounded = np.clip(score.astype(np.float64), least, 1 - least)
+    density = np.log1p(DENSITY_SCALE * hits / (num_words + EXTRA_WORDS))
+    return np.column_stack([np.log(bounded) - np.log1p(-bounded), density])
+
+
+def combine(
+    score: npt.NDArray[np.floating],
+    hits: npt.NDArray[np.int64],
+    num_words: npt.NDArray[np.int64],
+    head: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """The calibrated score: logistic in the head's columns; NaN where the classifier could not tell."""
+    return 1 / (1 + np.exp(-(head[0] + head_columns(score, hits, num_words) @ head[1:])))
+
+
+@lru_cache(maxsize=8)
+def read_head(path: Path) -> npt.NDArray[np.float64] | None:
+    """Intercept and coefficients beside a model, or None if there is no such file.
+
+    Raises StageError when it holds something else.
+    """
+    if not path.is_file():
+        return None
+    try:
+        head = np.array(json.loads(path.read_bytes())["coefficients"], np.float64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StageError(f"nsfw: {path} holds no coefficients of a calibration: {error}") from error
+    if head.shape != (3,) or not np.isfinite(head).all():
+        raise StageError(f"nsfw: {path} should hold three finite coefficients, not {head.tolist()}")
+    return head
+
+
+def _path_of(file: str) -> str:
+    path, colon, _ = file.rpartition(":")
+    return path if colon and path.endswith(".parquet") else file
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise StageError(f"nsfw: {path} cannot be read: {error}") from error
