@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := stages pipeline tests benchmarks
 
-.PHONY: help quickstart corpus test check format setup constraints clean
+.PHONY: help quickstart corpus test check format setup train-models constraints clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -59,6 +59,13 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing Tamis and its development tools into $(VENV)"
 	@$(INSTALL) -e '.[dev]'
 	@touch $@ $(VENV)/run.stamp
+
+DATA    ?= data
+
+train-models: $(VENV)/run.stamp  ## train the models that come with Tamis again, from DATA=folder
+	$(BIN)/tamis train nsfw --train $(DATA)/nsfw_train.parquet --test $(DATA)/nsfw_dev.parquet \
+	  --output stages/models/nsfw.ftz --time 1000 --exclude-license CC-BY-SA
+	mv stages/models/nsfw.md docs/models/nsfw.measured.md
 
 constraints:    ## renew constraints.txt with today's versions
 	rm -rf $(VENV).new && $(PYTHON) -m venv $(VENV).new

@@ -26,6 +26,8 @@ REGISTRY = {
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
     "llama3": "stages.heuristics.llama3:Llama3",
+    "nsfw": "stages.nsfw:Nsfw",
+    "quality": "stages.quality:Quality",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

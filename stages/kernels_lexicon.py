@@ -8,7 +8,7 @@ word; a bit set of the root's edges in 8 KB answers "no entry starts with this w
 from __future__ import annotations
 
 import numpy as np
-from numba import boolean, int64, njit, types, uint8, uint64, void
+from numba import int64, njit, types, uint8, uint64, void
 
 from stages.text.kernels import (
     BYTES,
@@ -31,6 +31,8 @@ ALLOWED = 1
 """Flag of a node: an entry that is no hit ends here."""
 INNER = 2
 """Flag of a node: longer entries go on from here."""
+FIRST, FURTHER = 1, 2
+"""Marks of words: the first of a hit, and the others of its phrase."""
 
 FILTER_BITS = 1 << 16
 _HYPHEN = 0x2D
@@ -167,7 +169,7 @@ def build_trie(words, ends, keys, children, starts, kinds, leaf):
 @njit(
     void(
         BYTES, INT64S, INT64S, INT64S, INT32S, INT32S, UINT64S, FLAGS, INT32S,
-        UINT64S, INT32S, UINT64S, UINT64S, FLAGS, UINT64S, boolean[::1],
+        UINT64S, INT32S, UINT64S, UINT64S, FLAGS, UINT64S, uint8[::1],
     ),
     nogil=True,
     cache=True,
@@ -176,14 +178,15 @@ def find_entries(
     data, offsets, begin, end, start, stop, hashes, flags, lower,
     keys, children, starts, lists, kinds, wanted, hit,
 ):  # fmt: skip
-    """Mark the first word of every hit. At each word the longest entry counts, and matching goes on behind it.
+    """Mark the words of every hit, the first one FIRST. At each word the longest entry counts, and matching goes on
+    behind it.
 
     Args:
         keys, children, starts: the trie, see `build_trie`.
         lists: for each node, the bit set of the lists that have an entry which ends there.
         kinds: for each node, ALLOWED and INNER.
         wanted: for each document, the bit set of the lists that count.
-        hit: one value a word; to be filled, false everywhere.
+        hit: one value a word; to be filled, 0 everywhere.
     """
     for d in range(begin.shape[0]):
         base = offsets[d]
@@ -210,5 +213,6 @@ def find_entries(
                 word = lower_hash(data, base + start[j], base + stop[j], hashes[j], lower)
                 node = _child(keys, children, node, word)
             if behind > k and not allowed:
-                hit[k] = True
+                hit[k] = FIRST
+                hit[k + 1 : behind] = FURTHER
             k = max(behind, k + 1)

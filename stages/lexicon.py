@@ -79,12 +79,12 @@ class Lexicon:
             kinds[node] |= kernels.ALLOWED if bit < 0 else 0
         return cls(bits, keys, children, starts, lists, kinds)
 
-    def hits(self, batch: TextBatch) -> npt.NDArray[np.bool_]:
-        """For every word of the batch, whether a hit starts there."""
+    def hits(self, batch: TextBatch) -> npt.NDArray[np.uint8]:
+        """For every word of the batch: 1 = a hit starts here, 2 = it belongs to one, 0 = neither."""
         from stages import kernels_lexicon as kernels
 
         words = batch.words
-        hit = np.zeros(len(words.start), np.bool_)
+        hit = np.zeros(len(words.start), np.uint8)
         kernels.find_entries(
             batch.utf8.data, batch.utf8.offsets, words.begin, words.end, words.start, words.stop, words.hash,
             words.flags, lower(), self.keys, self.children, self.starts, self.lists, self.kinds,
@@ -96,7 +96,7 @@ class Lexicon:
         """Hits in each document, `int64[n]`: phrases count once."""
         from stages.heuristics.ratios import sum_per_document
 
-        return sum_per_document(self.hits(batch), batch.words.begin, batch.words.end)
+        return sum_per_document(self.hits(batch) == 1, batch.words.begin, batch.words.end)
 
     def _wanted(self, batch: TextBatch) -> npt.NDArray[np.uint64]:
         """The bit set of the lists that count, for each document."""

@@ -9,10 +9,11 @@ sieved out.
 from __future__ import annotations
 
 BODY_AND_MEDICINE = """
-anal anus areola areole bekken breasts cervix clitoris coitus ejaculate ejaculation erect erection esperma excrement
-faeces fecal feces foreskin genital genitals gonads hymen intercourse kanker labia nipple nipples orgasm orgasms
-orgasmus penetration penile penis penises pezón premature pubic rectal rectum scrotum semen sperm stroke teste testes
-testicle testicles testis vagina vulva سخت مرات کمی माल मुँह 乳头 乳房 乳首 卵子 处女 月经 精子 精液 肛門 膣 阴茎 阴道
+anal anus areola areole bekken breasts camisinha cervix clitoris coitus ejaculate ejaculation erect erection esperma
+excrement faeces fecal feces foreskin genital genitals gonads hymen intercourse kanker labia masturbate masturbating
+masturbation meme nipple nipples onani onanieren orgasm orgasms orgasmus penetration penile penis penises pezón
+premature pubic pênis rectal rectum scrotum semen sperm stroke teste testes testicle testicles testis vagina vaginal
+vulva سخت مرات کمی माल मुँह 乳头 乳房 乳首 前立腺 卵子 处女 手淫 月経 月经 直腸 精子 精液 肛門 膣 自慰 遺精 阴茎 阴道
 """
 
 IDENTITY = """
@@ -23,7 +24,7 @@ queers sexuality travesti yahudi شذوذ レズビアン
 NEWS_AND_HISTORY = """
 akp aryan asesinato balatkar bombers bombing cocaína drogas escort hamas hitler incest kkk klan molest molestation
 nazi nazis nazism negro neonazi paedophile pedophile pedophilia pkk pornography prostitute protesto rape raped raping
-rapist reich sodom sodomy swastika تجاوز
+rapist reich sodom sodomy swastika تجاوز 強奸 強姦 强奸 虐待
 """
 
 PLAIN_WORDS = """

@@ -22,28 +22,28 @@ DEFAULT_MODEL = Path(__file__).with_name("models") / "nsfw.ftz"
 POSITIVE = "1"
 MAX_LOGIT = 8.0
 DENSITY_SCALE, EXTRA_WORDS = 50, 8
-"""The head sees `log(1 + 50 hits / (words + 8))`: one hit in a post of ten words weighs about as much as thirty on a
-page of a thousand."""
+"""The head sees `log(1 + 50 covered / (words + 8))`, with the words that list entries cover: one in a post of ten words
+weighs as much as 56 on a page of a thousand."""
 
 
 class Nsfw(Filter):
     """Obscenity, abuse and hate, after Llama 3's dirty-word counts (Dubey et al. 2024, arXiv 2407.21783, section 3.1.1)
-    and Dolma's taggers (Soldaini et al. 2024, arXiv 2402.00159, section 5.4); lists, classifier and calibration are ours.
+    and Dolma's taggers (Soldaini et al. 2024, arXiv 2402.00159, section 5.4). Classifier and calibration are ours.
 
-    Lists for 29 languages come from two packages, compared by language (`language.label`, if a stage measured it, else
-    all lists). The classifier is a fastText model that we trained on posts in 11 languages; what it is good for, and
-    where it fails, is in docs/models/nsfw.md. Both know insults and obscenity better than sober words for sex: medicine,
-    sex education and news are meant to pass, and so does fluent adult text that uses no word of a list.
+    Lists for 29 languages come from two packages, and go by language (`language.label`, if a stage measured it, else
+    all lists). The classifier is a fastText model trained on posts in 12 languages; what it is good for, and where it
+    fails, is in docs/models/nsfw.md. Both know insults and obscenity, and let sober words for sex pass: medicine, sex
+    education and news are not sieved out, and neither is fluent adult text that uses no word of a list.
     """
 
     lexicon_count: Count = Bounds()
     """Hits of the word lists, a phrase counting once."""
     lexicon_ratio: Ratio = Bounds()
-    """Hits over words, punctuation excluded."""
+    """Words that belong to hits over words, punctuation excluded."""
     classifier_score: Score = Bounds()
     """The classifier's probability, for half of all text being abusive. It reads words and character n-grams, and has
     seen short posts: see `score` for text of any length."""
-    score: Score = Bounds(max=0.8)
+    score: Score = Bounds(max=0.7)
     """Lists and classifier combined, calibrated on posts from sources that the classifier had not seen, half of them
     abusive. Null for a text without words."""
 
@@ -90,14 +90,15 @@ class Nsfw(Filter):
 
         words = batch.words
         num_words = sum_per_document(words.flags & PUNCTUATION == 0, words.begin, words.end)
-        hits = self._lexicon.count(batch)
+        marks = self._lexicon.hits(batch)
+        covered = sum_per_document(marks != 0, words.begin, words.end)
         score = predict.label_scores(model.load(str(self._model_path)), batch, [POSITIVE], tokens="words")[:, 0]
         head = self._head
         return {
-            "lexicon_count": hits,
-            "lexicon_ratio": ratio(hits, num_words),
+            "lexicon_count": sum_per_document(marks == 1, words.begin, words.end),
+            "lexicon_ratio": ratio(covered, num_words),
             "classifier_score": score,
-            "score": score if head is None else combine(score, hits, num_words, head).astype(np.float32),
+            "score": score if head is None else combine(score, covered, num_words, head).astype(np.float32),
         }
 
     @property
@@ -123,23 +124,24 @@ class Nsfw(Filter):
 
 
 def head_columns(
-    score: npt.NDArray[np.floating], hits: npt.NDArray[np.int64], num_words: npt.NDArray[np.int64]
+    score: npt.NDArray[np.floating], covered: npt.NDArray[np.int64], num_words: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """What the head combines, `float64[n, 2]`: the classifier's logit, bounded, and the density of hits."""
+    """What the head combines, `float64[n, 2]`: the classifier's logit, bounded, and the density of words
+    that lists cover."""
     least = 1 / (1 + np.exp(MAX_LOGIT))
     bounded = np.clip(score.astype(np.float64), least, 1 - least)
-    density = np.log1p(DENSITY_SCALE * hits / (num_words + EXTRA_WORDS))
+    density = np.log1p(DENSITY_SCALE * covered / (num_words + EXTRA_WORDS))
     return np.column_stack([np.log(bounded) - np.log1p(-bounded), density])
 
 
 def combine(
     score: npt.NDArray[np.floating],
-    hits: npt.NDArray[np.int64],
+    covered: npt.NDArray[np.int64],
     num_words: npt.NDArray[np.int64],
     head: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
     """The calibrated score: logistic in the head's columns; NaN where the classifier could not tell."""
-    return 1 / (1 + np.exp(-(head[0] + head_columns(score, hits, num_words) @ head[1:])))
+    return 1 / (1 + np.exp(-(head[0] + head_columns(score, covered, num_words) @ head[1:])))
 
 
 @lru_cache(maxsize=8)

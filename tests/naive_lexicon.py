@@ -35,15 +35,17 @@ def naive_hyphens(word: str) -> set[str]:
     return {word} if set(word) == {"-"} else set()
 
 
-def count(text: str, entries: Mapping[str, Iterable[str]], allowed: Iterable[str], label: str | None) -> int:
+def hits(text: str, entries: Mapping[str, Iterable[str]], allowed: Iterable[str], label: str | None) -> list[int]:
+    """1 for the first word of a hit, 2 for its further words, 0 for others."""
     wanted = [e for language, own in entries.items() for e in own if label is None or language in (label, "*")]
     known = [([w for w in split(e) if w != "-"], False) for e in wanted if says_something(e)]
     known += [([w for w in split(e) if w != "-"], True) for e in allowed]
     words = split(text)
-    k = hits = 0
+    k, out = 0, [0] * len(words)
     while k < len(words):
         ends = [(match(words, k, entry), harmless) for entry, harmless in known if entry]
         behind, harmless = max(ends, default=(-1, False))
-        hits += behind > k and not harmless
+        if behind > k and not harmless:
+            out[k:behind] = [1, *[2] * (behind - k - 1)]
         k = max(behind, k + 1)
-    return hits
+    return out

@@ -21,7 +21,7 @@ class Shape(BaseModel):
 
     minn: int = 3
     """Shortest character n-gram; 0 with `maxn` 0: none."""
-    maxn: int = 5
+    maxn: int = 6
     """Longest character n-gram."""
     word_ngrams: int = 1
     """Longest word n-gram."""

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +45,9 @@ class Judged:
 
 def settings() -> Iterator[tuple[Shape, Schedule]]:
     """What the search tries, likeliest first."""
-    for shape in (Shape(), Shape(maxn=6), Shape(minn=2, maxn=5), Shape(minn=4, maxn=6), Shape(num_buckets=1 << 19)):
-        for epochs, step in ((6, 1.0), (3, 1.0), (10, 0.5)):
+    shapes = (Shape(), Shape(maxn=5), Shape(minn=4), Shape(minn=2, maxn=5), Shape(word_ngrams=2), Shape(min_count=20))
+    for shape in shapes:
+        for epochs, step in ((6, 1.0), (3, 1.0)):
             yield shape, Schedule(epochs=epochs, step=step)
 
 
@@ -101,12 +101,12 @@ def _judge(rows: LabelledRows, usable: npt.NDArray[np.bool_], found: Found, mode
     from stages.text.kernels_words import PUNCTUATION
 
     batch = rows.batch()
-    batch = batch.with_signals({"language.label": Language().measure(batch)["label"]})  # type: ignore[dict-item]
+    batch = batch.with_signals({"language.label": Language().measure(batch)["label"]})
     words = batch.words
     num_words = sum_per_document(words.flags & PUNCTUATION == 0, words.begin, words.end)
-    hits = default_lexicon().count(batch)
+    covered = sum_per_document(default_lexicon().hits(batch) != 0, words.begin, words.end)
     unseen = probability(found.unseen_logits)
-    columns, weights, fold = head_columns(unseen, hits, num_words), balanced_weights(rows), folds(rows)
+    columns, weights, fold = head_columns(unseen, covered, num_words), balanced_weights(rows), folds(rows)
     unseen_score = np.empty(len(rows))
     for name in np.unique(fold):
         others = fold != name
@@ -116,7 +116,7 @@ def _judge(rows: LabelledRows, usable: npt.NDArray[np.bool_], found: Found, mode
     head = fit_head(columns, rows.labels, weights)
     final = predict.label_scores(model.load(str(model_path)), batch, [POSITIVE], tokens="words")[:, 0]
     final = np.nan_to_num(final.astype(np.float64), nan=0.5)
-    score = apply_head(head_columns(final, hits, num_words), head)
+    score = apply_head(head_columns(final, covered, num_words), head)
     return Judged(rows, usable, unseen, unseen_score, score, head, found)
 
 
@@ -134,7 +134,13 @@ def write_card(judged: Judged, name: str, size: int, extra: dict[str, Floats] | 
     rows, usable = judged.rows, judged.usable
     held_out = rows.take(~usable)
     weights = balanced_weights(rows)
-    note: Any = lambda source, language: "" if is_covered(rows, usable, source, language) else "language not covered"  # noqa: E731
+
+    def coverage(source: str, language: str) -> str:
+        return "" if is_covered(rows, usable, source, language) else "language not covered"
+
+    def training(source: str, language: str) -> str:
+        return "" if usable[rows.sources == source].any() else "unseen source"
+
     scores = {"classifier": judged.unseen_classifier, "score": judged.unseen_score, **(extra or {})}
     held_scores = {"score": judged.score[~usable]} | {k: v[~usable] for k, v in (extra or {}).items()}
     error = expected_calibration_error(rows.labels, judged.unseen_score, weights)
@@ -145,11 +151,11 @@ def write_card(judged: Judged, name: str, size: int, extra: dict[str, Floats] | 
         "\nEach source and language weighs as much as twice its rarer label, both labels alike.\n",
         "## Unseen sources\n",
         "Every row is scored by a classifier and a head that saw no row of its source. AUC:\n",
-        card.group_table(rows, scores, note), "",
+        card.group_table(rows, scores, coverage), "",
         card.table(("mean over sources and languages", "AUC"), means(judged).items()),
         "\n## Held-out rows\n",
         "Rows that the model was not trained on: of its own sources, and of sources left out for their licence. AUC:\n",
-        card.group_table(held_out, held_scores, lambda source, _: "" if usable[rows.sources == source].any() else "unseen source"),
+        card.group_table(held_out, held_scores, training),
         f"\nAll held-out rows: {auc(held_out.labels, judged.score[~usable]):.3f}\n",
         "## Confusion\n", "Held-out rows, as they come:\n",
         card.confusion_table(held_out, judged.score[~usable], BOUNDS),

@@ -76,8 +76,8 @@ def read_rows(path: str | Path, positive: tuple[str, ...] = ("1", "true")) -> La
     missing = [name for name in REQUIRED if name not in table.column_names]
     if missing:
         raise MissingInputError(
-            f"{path} has no column '{missing[0]}'; its columns are {', '.join(table.column_names)}. Training needs text "
-            f"and label, and uses lang, source and license"
+            f"{path} has no column '{missing[0]}'; its columns are {', '.join(table.column_names)}. "
+            f"Training needs text and label, and uses lang, source and license"
         )
     table = table.filter(pc.and_(pc.is_valid(table["text"]), pc.is_valid(table["label"])))
     labels = [str(label).lower() in positive for label in table["label"].to_pylist()]
@@ -88,8 +88,8 @@ def read_rows(path: str | Path, positive: tuple[str, ...] = ("1", "true")) -> La
     counts = Counter(labels)
     if len(counts) < 2:
         raise InputError(
-            f"{path}: of {len(rows)} rows {counts[True]} are positive (label {' or '.join(positive)}) and {counts[False]}"
-            f" are not; a classifier needs both"
+            f"{path}: of {len(rows)} rows {counts[True]} are positive (label {' or '.join(positive)}) "
+            f"and {counts[False]} are not; a classifier needs both"
         )
     return rows
 

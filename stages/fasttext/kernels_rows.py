@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import float32, int32, int64, njit, types, uint8, uint32, uint64, void
 
-from stages.text.kernels import BYTES, INT32S, INT64S, UINT64S, digest
+from stages.text.kernels import BYTES, EACH_BYTE, INT32S, INT64S, UINT64S, digest
 
 AnyTuple = TypeVar("AnyTuple", bound=NamedTuple)
 
@@ -30,9 +30,12 @@ class Input(NamedTuple):
     """Hash table of the dictionary's words and labels by their 64-bit hash, open addressing; a power of two long."""
     word_ids: npt.NDArray[np.int32]
     """Row of each entry of `word_keys`; labels from `num_words` on; -1 = empty."""
-    bucket_keys: npt.NDArray[np.int32]
-    """Hash table of the buckets that pruning has left; empty if the dictionary is not pruned; -1 = empty place."""
+    bucket_bits: npt.NDArray[np.uint64]
+    """A bit for each bucket that pruning has left; empty if the dictionary is not pruned."""
+    bucket_ranks: npt.NDArray[np.int32]
+    """Bits set before each element of `bucket_bits`."""
     bucket_rows: npt.NDArray[np.int32]
+    """Row behind the words' rows of each bucket left, in the order of buckets."""
     num_words: int
     num_buckets: int
     minn: int
@@ -50,7 +53,24 @@ MATRIX = types.Array(float32, 2, "C", readonly=True)
 CODES = types.Array(uint8, 2, "C", readonly=True)
 FLOATS = types.Array(float32, 1, "C", readonly=True)
 INPUT = types.NamedTuple(
-    (UINT64S, INT32S, INT32S, INT32S, int64, int64, int64, int64, int64, MATRIX, CODES, FLOATS, int64, BYTES, FLOATS),
+    (
+        UINT64S,
+        INT32S,
+        UINT64S,
+        INT32S,
+        INT32S,
+        int64,
+        int64,
+        int64,
+        int64,
+        int64,
+        MATRIX,
+        CODES,
+        FLOATS,
+        int64,
+        BYTES,
+        FLOATS,
+    ),
     Input,
 )
 
@@ -63,22 +83,23 @@ def read_only(arrays: AnyTuple) -> AnyTuple:
     return arrays._replace(**views)
 
 
+MAX_GATHERED = 64
+"""Buckets that are looked up at a time; a scratch array for them has room for `maxn + word_ngrams` more."""
 FNV_OFFSET, FNV_PRIME = np.uint32(2166136261), np.uint32(16777619)
-LABEL_TOKEN = -1
-"""Count of rows of a token that is a label: it is no word, not even in word n-grams."""
+_ONE, _SIX, _LOW_SIX = np.uint64(1), np.uint64(6), np.uint64(63)
 _NGRAM_FACTOR = np.uint64(116049371)
-_OPEN, _CLOSE = 0x3C, 0x3E
-_PREFIX = np.frombuffer(b"__label__", np.uint8)
-_EOS = np.frombuffer(b"</s>", np.uint8)
+_ODD_BITS, _PAIRS, _NIBBLES = EACH_BYTE * np.uint64(0x55), EACH_BYTE * np.uint64(0x33), EACH_BYTE * np.uint64(0x0F)
+LABEL_PREFIX = np.frombuffer(b"__label__", np.uint8)
+END_OF_LINE_TOKEN = np.frombuffer(b"</s>", np.uint8)
 
 
-@njit(forceinline=True)
+@njit(inline="always")
 def add_byte(h, byte):
     """One step of fastText's hash: FNV-1a on 32 bits, with bytes as signed characters."""
     return uint32((h ^ uint32(types.int8(byte))) * FNV_PRIME)
 
 
-@njit(forceinline=True)
+@njit(inline="always")
 def hash_token(data, low, high):
     """fastText's own hash of a token: that of word n-grams and buckets."""
     h = FNV_OFFSET
@@ -87,7 +108,7 @@ def hash_token(data, low, high):
     return h
 
 
-@njit(forceinline=True)
+@njit(inline="always")
 def starts_with(data, low, high, prefix):
     if high - low < prefix.shape[0]:
         return False
@@ -97,125 +118,102 @@ def starts_with(data, low, high, prefix):
     return True
 
 
-@njit
-def is_eos(data, low, high):
-    """True for the token `</s>`, with which fastText marks the end of a line."""
-    return high - low == 4 and starts_with(data, low, high, _EOS)
-
-
-@njit(forceinline=True)
-def _find_word(inp, key):
-    mask = uint64(inp.word_keys.shape[0] - 1)
+@njit(inline="always")
+def find_word(word_keys, word_ids, key):
+    """Entry of the dictionary by its hash, or -1."""
+    mask = uint64(word_keys.shape[0] - 1)
     p = key & mask
-    while inp.word_ids[p] >= 0:
-        if inp.word_keys[p] == key:
-            return int64(inp.word_ids[p])
-        p = (p + uint64(1)) & mask
-    return int64(-1)
+    while word_ids[p] >= 0 and word_keys[p] != key:
+        p = (p + _ONE) & mask
+    return int64(word_ids[p])
 
 
-@njit(forceinline=True)
-def _bucket_row(inp, bucket):
-    """Row of a bucket of n-grams, or -1 if pruning has dropped it."""
-    if inp.bucket_keys.shape[0] == 0:
-        return inp.num_words + bucket
-    mask = uint32(inp.bucket_keys.shape[0] - 1)
-    p = (uint32(bucket) * uint32(0x9E3779B1)) >> uint32(7) & mask
-    while inp.bucket_keys[p] >= 0:
-        if inp.bucket_keys[p] == bucket:
-            return inp.num_words + int64(inp.bucket_rows[p])
-        p = (p + uint32(1)) & mask
-    return int64(-1)
+@njit
+def gather_subwords(token, size, i, minn, maxn, num_buckets, bucket_bits, out, count):
+    """Buckets of the n-grams of `token[:size]`, with its brackets, that start at byte `i` or later.
 
-
-@njit(forceinline=True)
-def add_row(inp, row, total):
-    """Add a row of the input matrix to `total`."""
-    if inp.codes.shape[0] == 0:
-        for k in range(total.shape[0]):
-            total[k] += inp.dense[row, k]
-        return
-    norm = float32(1)
-    if inp.norm_codes.shape[0]:
-        norm = inp.norm_centroids[inp.norm_codes[row]]
-    dim, dsub = total.shape[0], inp.dsub
-    if dsub == 2 and dim % 2 == 0:
-        for m in range(inp.codes.shape[1]):
-            centroid = 512 * m + 2 * int64(inp.codes[row, m])
-            total[2 * m] += norm * inp.centroids[centroid]
-            total[2 * m + 1] += norm * inp.centroids[centroid + 1]
-        return
-    for m in range(inp.codes.shape[1]):
-        first = m * dsub
-        width = min(dsub, dim - first)
-        centroid = first * 256 + int64(inp.codes[row, m]) * width
-        for k in range(width):
-            total[first + k] += norm * inp.centroids[centroid + k]
-
-
-@njit(forceinline=True)
-def _add_subwords(inp, data, size, total):
-    """Add the rows of the n-grams of `data[:size]`, a token between its brackets; returns how many there are."""
-    count = int64(0)
-    num_buckets = uint32(inp.num_buckets)
-    for i in range(size):
-        if (data[i] & 0xC0) == 0x80:
-            continue
+    Stops at MAX_GATHERED in `out`, or at the end of the token; returns the byte to go on from and the new count. There
+    is no branch on whether pruning has left a bucket: that would be a coin toss.
+    """
+    is_pruned = bucket_bits.shape[0] > 0
+    while i < size and count < MAX_GATHERED:
         h = FNV_OFFSET
         j, n = i, int64(1)
-        while j < size and n <= inp.maxn:
-            h = add_byte(h, data[j])
+        while j < size and n <= maxn:
+            h = add_byte(h, token[j])
             j += 1
-            while j < size and (data[j] & 0xC0) == 0x80:
-                h = add_byte(h, data[j])
+            while j < size and (token[j] & 0xC0) == 0x80:
+                h = add_byte(h, token[j])
                 j += 1
-            if n >= inp.minn and not (n == 1 and (i == 0 or j == size)):
-                row = _bucket_row(inp, int64(h % num_buckets))
-                if row >= 0:
-                    add_row(inp, row, total)
-                    count += 1
+            if n >= minn and not (n == 1 and (i == 0 or j == size)):
+                bucket = h % num_buckets
+                out[count] = bucket
+                count += int64((bucket_bits[bucket >> 6] >> uint64(bucket & 63)) & _ONE) if is_pruned else 1
             n += 1
-    return count
+        i += 1
+        while i < size and (token[i] & 0xC0) == 0x80:
+            i += 1
+    return i, count
 
 
-@njit(forceinline=True)
-def sum_token(inp, token, size, total):
-    """Sum of the rows of a token into `total`; returns how many rows, or LABEL_TOKEN.
-
-    Args:
-        token: scratch with the token in `token[1:size + 1]`; gets its brackets here.
-    """
-    total[:] = 0
-    word = _find_word(inp, digest(token, 1, size + 1)[0])
-    if word >= inp.num_words or (word < 0 and starts_with(token, 1, size + 1, _PREFIX)):
-        return int64(LABEL_TOKEN)
+@njit
+def gather_ngrams(hashes, size, i, word_ngrams, num_buckets, bucket_bits, out):
+    """Buckets of the n-grams of words that start at token `i` or later, given the tokens' hashes; see
+    `gather_subwords`."""
+    is_pruned = bucket_bits.shape[0] > 0
     count = int64(0)
-    if word >= 0:
-        add_row(inp, word, total)
-        count += 1
-    if inp.maxn > 0 and not is_eos(token, 1, size + 1):
-        token[0] = _OPEN
-        token[size + 1] = _CLOSE
-        count += _add_subwords(inp, token, size + 2, total)
-    return count
-
-
-@njit(forceinline=True)
-def add_word_ngrams(inp, hashes, size, total):
-    """Add the rows of the word n-grams of a text, given its tokens' hashes, to `total`; returns how many."""
-    count = int64(0)
-    if inp.num_buckets == 0:
-        return count
-    num_buckets = uint64(inp.num_buckets)
-    for i in range(size):
+    while i < size and count < MAX_GATHERED:
         h = uint64(int64(hashes[i]))
-        for j in range(i + 1, min(size, i + inp.word_ngrams)):
+        for j in range(i + 1, min(size, i + word_ngrams)):
             h = h * _NGRAM_FACTOR + uint64(int64(hashes[j]))
-            row = _bucket_row(inp, int64(h % num_buckets))
-            if row >= 0:
-                add_row(inp, row, total)
-                count += 1
-    return count
+            bucket = h % num_buckets
+            out[count] = bucket
+            count += int64((bucket_bits[bucket >> _SIX] >> (bucket & _LOW_SIX)) & _ONE) if is_pruned else 1
+        i += 1
+    return i, count
+
+
+@njit
+def find_rows(bucket_bits, bucket_ranks, bucket_rows, num_words, out, first, last):
+    """Put rows of the input matrix in the place of buckets."""
+    if bucket_bits.shape[0] == 0:
+        for g in range(first, last):
+            out[g] += num_words
+        return
+    for g in range(first, last):
+        place, bit = out[g] >> 6, uint64(out[g] & 63)
+        x = bucket_bits[place] & ((_ONE << bit) - _ONE)  # the bits below; their number is the bucket's rank
+        x -= (x >> _ONE) & _ODD_BITS
+        x = (x & _PAIRS) + ((x >> uint64(2)) & _PAIRS)
+        x = (x + (x >> uint64(4))) & _NIBBLES
+        out[g] = num_words + bucket_rows[bucket_ranks[place] + int64((x * EACH_BYTE) >> uint64(56))]
+
+
+@njit
+def add_rows(dense, codes, centroids, dsub, norm_codes, norm_centroids, rows, count, total):
+    """Add rows of the input matrix to `total`."""
+    dim = total.shape[0]
+    if codes.shape[0] == 0:
+        for g in range(count):
+            row = int64(rows[g])
+            for k in range(dim):
+                total[k] += dense[row, k]
+        return
+    for g in range(count):
+        row = int64(rows[g])
+        norm = norm_centroids[norm_codes[row]] if norm_codes.shape[0] else float32(1)
+        if dsub == 2 and dim % 2 == 0:  # the usual case
+            for m in range(dim // 2):
+                centroid = 512 * m + 2 * int64(codes[row, m])
+                total[2 * m] += norm * centroids[centroid]
+                total[2 * m + 1] += norm * centroids[centroid + 1]
+            continue
+        for m in range(codes.shape[1]):
+            first = m * dsub
+            width = min(dsub, dim - first)
+            centroid = first * 256 + int64(codes[row, m]) * width
+            for k in range(width):
+                total[first + k] += norm * centroids[centroid + k]
 
 
 @njit(int64(BYTES, int64, int64[::1], int64[::1], int64[::1], uint8[::1]), nogil=True, cache=True)
@@ -250,15 +248,3 @@ def index_words(data, start, stop, keys, ids):
             p = (p + uint64(1)) & mask
         keys[p] = key
         ids[p] = e
-
-
-@njit(void(INT32S, INT32S, int32[::1], int32[::1]), nogil=True, cache=True)
-def index_buckets(buckets, rows, keys, out):
-    """Fill the hash table of the buckets that pruning has left."""
-    mask = uint32(keys.shape[0] - 1)
-    for e in range(buckets.shape[0]):
-        p = (uint32(buckets[e]) * uint32(0x9E3779B1)) >> uint32(7) & mask
-        while keys[p] >= 0 and keys[p] != buckets[e]:
-            p = (p + uint32(1)) & mask
-        keys[p] = buckets[e]
-        out[p] = rows[e]

@@ -12,11 +12,23 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import boolean, float32, float64, int32, int64, njit, types, uint32, void
+from numba import boolean, float32, float64, int32, int64, njit, types, uint32, uint64, void
 
-from stages.fasttext.kernels_rows import INPUT, LABEL_TOKEN, MATRIX, add_word_ngrams, hash_token, sum_token
+from stages.fasttext.kernels_rows import (
+    INPUT,
+    LABEL_PREFIX,
+    MATRIX,
+    MAX_GATHERED,
+    add_rows,
+    find_rows,
+    find_word,
+    gather_ngrams,
+    gather_subwords,
+    hash_token,
+    starts_with,
+)
 from stages.fasttext.kernels_tokens import END_OF_LINE, MAX_TOKEN_BYTES, copy_token
-from stages.text.kernels import BYTES, INT32S, INT64S
+from stages.text.kernels import BYTES, INT32S, INT64S, digest
 
 
 class Output(NamedTuple):
@@ -58,6 +70,8 @@ SLOTS = types.NamedTuple(
 )  # fmt: skip
 
 HIERARCHICAL, NEGATIVE, SOFTMAX, ONE_VS_ALL = 1, 2, 3, 4
+LABEL_TOKEN = -1
+"""In place of a count of rows: the token is a label and no word, not even in word n-grams."""
 _TINY = 1e-5
 """fastText adds this to a probability before it takes the logarithm, and reports the sum."""
 
@@ -71,43 +85,27 @@ _SIGMOID = _sigmoid_table()
 
 
 @njit
-def _project(vector, columns, out):
-    """`out = vector @ columns`."""
-    out[:] = 0
-    for k in range(vector.shape[0]):
-        for label in range(out.shape[0]):
-            out[label] += vector[k] * columns[k, label]
-
-
-@njit
-def _longest(slots):
+def _longest(begin, end, own_start, own_stop):
     """Bytes of the longest token that may have to be looked at, and tokens of the longest text."""
     size, tokens = int64(MAX_TOKEN_BYTES), int64(0)
-    for t in range(slots.own_start.shape[0]):
-        size = max(size, int64(slots.own_stop[t] - slots.own_start[t]))
-    for d in range(slots.begin.shape[0]):
-        tokens = max(tokens, slots.end[d] - slots.begin[d])
+    for t in range(own_start.shape[0]):
+        size = max(size, int64(own_stop[t] - own_start[t]))
+    for d in range(begin.shape[0]):
+        tokens = max(tokens, end[d] - begin[d])
     return size, tokens
-
-
-@njit
-def _read_token(slots, d, s, scratch):
-    """Copy a token of text `d` to `scratch[1:]`; returns its bytes."""
-    if s >= 0:
-        end = copy_token(slots.token_bytes, slots.starts[s], slots.starts[s + 1], slots.lower[:0], scratch, 1)
-    else:
-        low, high = slots.own_start[-1 - s], slots.own_stop[-1 - s]
-        end = copy_token(slots.data, slots.base[d] + low, slots.base[d] + high, slots.lower, scratch, 1)
-    return end - 1
 
 
 @njit(
     void(INPUT, OUTPUT, SLOTS, boolean, float32[:, ::1], int32[::1], float32[:, ::1], int64[::1]),
     nogil=True,
     cache=True,
+    error_model="numpy",
 )
 def sum_tokens(inp, output, slots, is_projected, memo, memo_counts, sums, counts):
     """Sum the tokens' rows of each text, with the end of the line that fastText reads behind it.
+
+    Arrays are taken out of their tuples first: Numba counts references to every array of a tuple that is handed on,
+    and for a few additions that would take longer than all the rest.
 
     Args:
         is_projected: the memo holds label space (`width` labels), not the hidden layer (`width` dimensions).
@@ -116,38 +114,80 @@ def sum_tokens(inp, output, slots, is_projected, memo, memo_counts, sums, counts
         sums: `float32[texts, width]`, zeros.
         counts: `int64[texts]`, how many rows each text has.
     """
-    width, spare = memo.shape[1], memo.shape[0] - 1
-    vector = np.empty(output.columns.shape[0], np.float32)
-    longest, most_tokens = _longest(slots)
-    scratch = np.empty(2 * longest + 2, np.uint8)
-    hashes = np.empty(most_tokens + 1 if inp.word_ngrams > 1 else 0, np.int32)
-    for d in range(slots.begin.shape[0]):
-        begin, end = slots.begin[d], slots.end[d]
+    (
+        word_keys, word_ids, bucket_bits, bucket_ranks, bucket_rows, num_words, bucket_count, minn, maxn, word_ngrams,
+        dense, codes, centroids, dsub, norm_codes, norm_centroids,
+    ) = inp  # fmt: skip
+    data, base, begins, ends, slot, own_start, own_stop, lower, starts, token_bytes, token_hashes = slots
+    columns = output.columns
+    num_buckets = uint32(bucket_count)
+    width, spare, as_it_is = memo.shape[1], memo.shape[0] - 1, lower[:0]
+    longest, most_tokens = _longest(begins, ends, own_start, own_stop)
+    vector = np.empty(columns.shape[0], np.float32)
+    scratch, rows = np.empty(2 * longest + 2, np.uint8), np.empty(MAX_GATHERED + maxn + word_ngrams + 1, np.int32)
+    hashes = np.empty(most_tokens + 1 if word_ngrams > 1 else 0, np.int32)
+    for d in range(begins.shape[0]):
+        begin, end = begins[d], ends[d]
         num_rows = num_hashes = int64(0)
-        if not (end > begin and slots.slot[end - 1] == END_OF_LINE):
+        if not (end > begin and slot[end - 1] == END_OF_LINE):
             end += 1
         for t in range(begin, end):
-            s = int64(slots.slot[t]) if t < slots.end[d] else int64(END_OF_LINE)
+            s = int64(slot[t]) if t < ends[d] else int64(END_OF_LINE)
             r = s if 0 <= s < spare else spare
             size = int64(0)
             if r == spare or memo_counts[r] == 0:
-                size = _read_token(slots, d, s, scratch)
-                count = sum_token(inp, scratch, size, vector)
-                if is_projected:
-                    _project(vector, output.columns, memo[r])
+                if s >= 0:
+                    size = copy_token(token_bytes, starts[s], starts[s + 1], as_it_is, scratch, 1) - 1
                 else:
-                    memo[r, :] = vector
+                    low, high = base[d] + own_start[-1 - s], base[d] + own_stop[-1 - s]
+                    size = copy_token(data, low, high, lower, scratch, 1) - 1
+                word = find_word(word_keys, word_ids, digest(scratch, 1, size + 1)[0])
+                count = int64(0)
+                for k in range(vector.shape[0]):
+                    vector[k] = 0
+                if word >= num_words or (word < 0 and starts_with(scratch, 1, size + 1, LABEL_PREFIX)):
+                    count = int64(LABEL_TOKEN)
+                else:
+                    if word >= 0:
+                        rows[0] = word
+                    i, n = int64(0), int64(word >= 0)
+                    subwords = maxn > 0 and s != END_OF_LINE
+                    scratch[0], scratch[size + 1] = 0x3C, 0x3E
+                    while True:
+                        first = n
+                        if subwords:
+                            i, n = gather_subwords(scratch, size + 2, i, minn, maxn, num_buckets, bucket_bits, rows, n)
+                            find_rows(bucket_bits, bucket_ranks, bucket_rows, num_words, rows, first, n)
+                        add_rows(dense, codes, centroids, dsub, norm_codes, norm_centroids, rows, n, vector)
+                        count += n
+                        n = int64(0)
+                        if not subwords or i >= size + 2:
+                            break
                 memo_counts[r] = count if count == LABEL_TOKEN else count + 1
+                if is_projected:
+                    for k in range(width):
+                        memo[r, k] = 0
+                    for j in range(vector.shape[0]):
+                        for k in range(width):
+                            memo[r, k] += vector[j] * columns[j, k]
+                else:
+                    for k in range(width):
+                        memo[r, k] = vector[k]
             if memo_counts[r] == LABEL_TOKEN:
                 continue
             for k in range(width):
                 sums[d, k] += memo[r, k]
             num_rows += memo_counts[r] - 1
-            if inp.word_ngrams > 1:
-                hashes[num_hashes] = slots.hashes[s] if s >= 0 else hash_token(scratch, 1, size + 1)
+            if word_ngrams > 1:
+                hashes[num_hashes] = token_hashes[s] if s >= 0 else hash_token(scratch, 1, size + 1)
                 num_hashes += 1
-        if inp.word_ngrams > 1:
-            num_rows += add_word_ngrams(inp, hashes, num_hashes, sums[d])
+        if word_ngrams > 1:
+            i = int64(0)
+            while i < num_hashes:
+                i, n = gather_ngrams(hashes, num_hashes, i, word_ngrams, uint64(num_buckets), bucket_bits, rows)
+                find_rows(bucket_bits, bucket_ranks, bucket_rows, num_words, rows, 0, n)
+                add_rows(dense, codes, centroids, dsub, norm_codes, norm_centroids, rows, n, sums[d])
+                num_rows += n
         counts[d] = num_rows
 
 
@@ -198,7 +238,7 @@ def _activate(loss, out):
         out[label] /= whole
 
 
-@njit(forceinline=True)
+@njit(inline="always")
 def _branch(logits, node):
     """Probability of the right child of an inner node."""
     return float32(1.0 / (1.0 + np.exp(-float64(logits[node - logits.shape[0]]))))
@@ -286,7 +326,12 @@ def _best_of_tree(children, logits, k, scores, labels, stack, stack_scores):
     return size
 
 
-@njit(void(OUTPUT, boolean, float32[:, ::1], int64[::1], int32[:, ::1], float32[:, ::1]), nogil=True, cache=True)
+@njit(
+    void(OUTPUT, boolean, float32[:, ::1], int64[::1], int32[:, ::1], float32[:, ::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
 def find_top_labels(output, is_projected, sums, counts, out_labels, out_scores):
     """The best labels of each text, best first, and their probabilities; -1 and NaN where there is none."""
     n, k, tree = output.columns.shape[1], out_labels.shape[1], output.children.shape[0]
@@ -325,7 +370,12 @@ def _leaf_score(output, logits, node):
     return score
 
 
-@njit(void(OUTPUT, boolean, float32[:, ::1], int64[::1], INT32S, float32[:, ::1]), nogil=True, cache=True)
+@njit(
+    void(OUTPUT, boolean, float32[:, ::1], int64[::1], INT32S, float32[:, ::1]),
+    nogil=True,
+    cache=True,
+    error_model="numpy",
+)
 def find_label_scores(output, is_projected, sums, counts, wanted, out):
     """Probability of some labels in each text; NaN where there is none."""
     values = np.empty(output.columns.shape[1], np.float32)

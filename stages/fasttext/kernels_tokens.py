@@ -1,9 +1,14 @@
 """Compiled passes that turn tokens into slots of the vocabulary; see `stages.fasttext.tokens`.
 
-A vocabulary is four arrays: `table` (`uint64[2 N, 2]`: open addressing; hash of the token as it stands in the text,
-slot plus one), `starts` (`int32[N + 1]`: slot `s` is `token_bytes[starts[s]:starts[s + 1]]`, as models see it),
-`token_bytes`, and `hashes` (`uint32[N]`: fastText's own). A token that is long, or for which there is no room, gets no
-slot: it is the text's own, and `-1 - j` stands for the `j`-th of those.
+A vocabulary is four arrays:
+
+- `table`, `uint64[2 N]`: open addressing; the upper 44 bits of a token's hash and, in the lower 20, its slot. The place
+  in the table says the rest of the hash, so that two tokens are as good as never taken for one.
+- `starts`, `int32[N + 1]`, and `token_bytes`: slot `s` is `token_bytes[starts[s]:starts[s + 1]]`, as models see it.
+- `hashes`, `uint32[N]`: fastText's own hash.
+
+A token that is long, or for which there is no room, gets no slot: it is the text's own, and `-1 - j` stands for the
+`j`-th of those.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -33,6 +38,9 @@ from stages.text.kernels import (
 MAX_TOKEN_BYTES = 64
 END_OF_LINE = 0
 """Slot of the token `</s>` in every vocabulary: the first that is ever made."""
+SLOT_BITS = np.uint64(20)
+SLOT_MASK = np.uint64((1 << 20) - 1)
+_END_OF_LINE = np.frombuffer(b"</s>", np.uint8)
 _SEPARATORS = np.zeros(256, np.bool_)
 _SEPARATORS[[0x00, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x20]] = True
 _PAST_SPACE = EACH_BYTE * np.uint64(0x21)
@@ -60,7 +68,7 @@ def _encode(code, out, at):
     return at + 4
 
 
-@njit
+@njit(inline="always")
 def copy_token(data, low, high, lower, out, at):
     """Write `data[low:high]` to `out`, lower-cased unless the table `lower` is empty; returns the byte behind it.
 
@@ -87,12 +95,12 @@ def copy_token(data, low, high, lower, out, at):
     return at
 
 
-@njit(forceinline=True)
+@njit(inline="always")
 def _find(table, h):
-    """Row of the table where a token with this hash is, or would be."""
+    """Row of the table where the token with this hash is, or would be."""
     mask = uint64(table.shape[0] - 1)
     p = h & mask
-    while table[p, 1] != 0 and table[p, 0] != h:
+    while table[p] != 0 and (table[p] ^ h) >> SLOT_BITS:
         p = (p + ONE) & mask
     return p
 
@@ -107,13 +115,12 @@ def _add(table, p, h, data, first, end, lower, starts, token_bytes, hashes, fill
     high = copy_token(data, first, end, lower, token_bytes, low)
     starts[slot + 1] = high
     hashes[slot] = hash_token(token_bytes, low, high)
-    table[p, 0] = h
-    table[p, 1] = uint64(slot + 1)
+    table[p] = (h & ~SLOT_MASK) | uint64(slot)
     fill[0] = slot + 1
     return slot
 
 
-@njit(forceinline=True)
+@njit(inline="always")
 def _token_end(data, first, high):
     """End and hash of the whitespace token that starts at byte `first`."""
     i = first
@@ -142,23 +149,15 @@ def _token_end(data, first, high):
     return i, digest(data, first, i)[0]
 
 
-@njit(
-    int64(
-        BYTES, INT64S, INT32S, uint64[:, ::1], int32[::1], uint8[::1], uint32[::1], int64[::1],
-        int64[::1], int64[::1], int32[::1], int32[::1], int32[::1], int32[::1], int64[::1],
-    ),
-    nogil=True,
-    cache=True,
-)  # fmt: skip
-def intern_spaced(
-    data, offsets, lower, table, starts, token_bytes, hashes, fill,
-    begin, end, slot, start, own_start, own_stop, num_own,
-):  # fmt: skip
-    """Slots of the tokens between white space, document after document; returns how many tokens there are.
+@njit(int64(BYTES, INT64S, int64[::1], int64[::1], int32[::1], int32[::1], uint64[::1]), nogil=True, cache=True)
+def split_spaced(data, offsets, begin, end, start, stop, hashes):
+    """Find the tokens between white space, document after document; returns how many there are.
 
-    A token `</s>` ends its document, as it ends a line for fastText.
+    A token `</s>` ends its document, as it ends a line for fastText. Columns must hold as many rows as there may be
+    tokens: half of the bytes, and one for each document.
     """
-    m = own = 0
+    end_of_line = digest(_END_OF_LINE, 0, 4)[0]
+    m = 0
     for d in range(offsets.shape[0] - 1):
         low, high = offsets[d], offsets[d + 1]
         begin[d] = m
@@ -168,58 +167,47 @@ def intern_spaced(
                 i += 1
             if i >= high:
                 break
-            first = i
-            i, h = _token_end(data, first, high)
-            p = _find(table, h)
-            found = int64(table[p, 1]) - 1
-            if found < 0:
-                found = _add(table, p, h, data, first, i, lower, starts, token_bytes, hashes, fill)
-            if found < 0:
-                own_start[own] = first - low
-                own_stop[own] = i - low
-                found = -1 - own
-                own += 1
-            slot[m] = found
-            start[m] = first - low
+            start[m] = i - low
+            i, hashes[m] = _token_end(data, i, high)
+            stop[m] = i - low
             m += 1
-            if found == END_OF_LINE:
+            if hashes[m - 1] == end_of_line:
                 break
         end[d] = m
-    num_own[0] = own
     return m
 
 
 @njit(
     void(
         BYTES, INT64S, INT64S, INT64S, INT32S, INT32S, UINT64S,
-        INT32S, uint64[:, ::1], int32[::1], uint8[::1], uint32[::1], int64[::1],
+        INT32S, uint64[::1], int32[::1], uint8[::1], uint32[::1], int64[::1],
         int32[::1], int32[::1], int32[::1], int64[::1],
     ),
     nogil=True,
     cache=True,
 )  # fmt: skip
-def intern_words(
-    data, offsets, begin, end, start, stop, word_hashes,
+def intern(
+    data, offsets, begin, end, start, stop, token_hashes,
     lower, table, starts, token_bytes, hashes, fill,
     slot, own_start, own_stop, num_own,
 ):  # fmt: skip
-    """Slots of the words and marks of a batch, by their hashes; bytes are read of those that are new."""
+    """Slots of tokens, by their hashes; bytes are read only of those that are new."""
     own = 0
     for d in range(offsets.shape[0] - 1):
         low = offsets[d]
-        for w in range(begin[d], end[d]):
-            h = word_hashes[w]
+        for t in range(begin[d], end[d]):
+            h = token_hashes[t]
             p = _find(table, h)
-            found = int64(table[p, 1]) - 1
-            if found < 0:
-                first, last = low + start[w], low + stop[w]
+            found = int64(table[p] & SLOT_MASK)
+            if table[p] == 0:
+                first, last = low + start[t], low + stop[t]
                 found = _add(table, p, h, data, first, last, lower, starts, token_bytes, hashes, fill)
-            if found < 0:
-                own_start[own] = start[w]
-                own_stop[own] = stop[w]
-                found = -1 - own
-                own += 1
-            slot[w] = found
+                if found < 0:
+                    own_start[own] = start[t]
+                    own_stop[own] = stop[t]
+                    found = -1 - own
+                    own += 1
+            slot[t] = found
     num_own[0] = own
 
 

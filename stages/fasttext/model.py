@@ -21,11 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.errors import StageError
-from stages.fasttext.kernels_rows import Input, index_buckets, index_words, read_entries, read_only
+from stages.fasttext.kernels_rows import Input, index_words, read_entries, read_only
 from stages.fasttext.kernels_scores import HIERARCHICAL, NEGATIVE, ONE_VS_ALL, SOFTMAX, Output
 
 MAGIC, VERSIONS = 793712314, (11, 12)
 SUPERVISED = 3
+MAX_COUNT = 10**9
+"""Of a label in training: fastText's tree needs the sum of all to stay below 10^15."""
+MAX_NGRAM = 1 << 16
 PREFIX = "__label__"
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
@@ -118,7 +121,8 @@ class _Dictionary(NamedTuple):
     num_words: int
     word_keys: npt.NDArray[np.uint64]
     word_ids: npt.NDArray[np.int32]
-    bucket_keys: npt.NDArray[np.int32]
+    bucket_bits: npt.NDArray[np.uint64]
+    bucket_ranks: npt.NDArray[np.int32]
     bucket_rows: npt.NDArray[np.int32]
     is_pruned: bool
     num_bucket_rows: int
@@ -151,9 +155,9 @@ def _read(file: _Reader) -> Model:
     if output.num_rows < len(words.labels):
         file.fail(f"its output matrix has {output.num_rows} rows for {len(words.labels)} labels")
     rows = Input(
-        words.word_keys, words.word_ids, words.bucket_keys, words.bucket_rows, words.num_words, header.buckets,
-        header.minn, header.maxn, header.word_ngrams, matrix.dense, matrix.codes, matrix.centroids, matrix.dsub,
-        matrix.norm_codes, matrix.norm_centroids,
+        words.word_keys, words.word_ids, words.bucket_bits, words.bucket_ranks, words.bucket_rows, words.num_words,
+        header.buckets, header.minn, header.maxn, header.word_ngrams, matrix.dense, matrix.codes, matrix.centroids,
+        matrix.dsub, matrix.norm_codes, matrix.norm_centroids,
     )  # fmt: skip
     weights = _decode(output, header.dim)[: len(words.labels)]
     layer = Output(header.loss, np.ascontiguousarray(weights.T), *_tree(words.label_counts))
@@ -174,8 +178,9 @@ def _read_header(file: _Reader) -> _Header:
     if version == 11:  # models of that version had no character n-grams, whatever they say
         header = header._replace(maxn=0)
     ngrams = header.maxn > 0 or header.word_ngrams > 1
-    if header.dim <= 0 or header.buckets < 0 or (ngrams and header.buckets == 0) or header.minn < 0:
-        file.fail(f"dimensions {header.dim}, buckets {header.buckets}, minn {header.minn}")
+    sizes = (header.word_ngrams, header.minn, header.maxn)
+    if header.dim <= 0 or header.buckets < ngrams or min(sizes) < 0 or max(sizes) > MAX_NGRAM:
+        file.fail(f"dimensions {header.dim}, buckets {header.buckets}, n-grams {sizes}")
     if header.loss not in (HIERARCHICAL, NEGATIVE, SOFTMAX, ONE_VS_ALL):
         file.fail(f"there is no loss {header.loss}")
     return header
@@ -192,6 +197,8 @@ def _read_dictionary(file: _Reader, header: _Header) -> _Dictionary:
         file.fail("it ends within its dictionary")
     if kind[:num_words].any() or not (kind[num_words:] == 1).all():
         file.fail("its words do not come before its labels")
+    if count[num_words:].min() < 0 or count[num_words:].max() > MAX_COUNT:
+        file.fail("the count of a label is out of range")
     keys = np.zeros(_power_of_two(2 * size), np.uint64)
     ids = np.full(len(keys), -1, np.int32)
     index_words(file.data, start, stop, keys, ids)
@@ -200,25 +207,27 @@ def _read_dictionary(file: _Reader, header: _Header) -> _Dictionary:
         for a, b in zip(start[num_words:], stop[num_words:], strict=True)
     ]
     pairs = file.array(np.int32, 2 * max(0, num_pruned)).reshape(-1, 2)
-    bucket_keys, bucket_rows = _index_pruned(file, pairs, num_pruned)
+    if num_pruned > 0 and not (pairs.min() >= 0 and pairs[:, 0].max() < header.buckets):
+        file.fail(f"its dictionary keeps a bucket that is none of its {header.buckets}")
+    if len(np.unique(pairs[:, 0])) < len(pairs):
+        file.fail("its dictionary keeps a bucket twice")
     return _Dictionary(
         tuple(label.removeprefix(PREFIX) for label in labels), count[num_words:].tolist(), num_words, keys, ids,
-        bucket_keys, bucket_rows, num_pruned >= 0, int(pairs[:, 1].max()) + 1 if len(pairs) else 0,
+        *_index_buckets(pairs, header.buckets if num_pruned >= 0 else 0), num_pruned >= 0,
+        int(pairs[:, 1].max()) + 1 if len(pairs) else 0,
     )  # fmt: skip
 
 
-def _index_pruned(
-    file: _Reader, pairs: npt.NDArray[np.int32], num_pruned: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Hash table of the buckets left; an empty one if the dictionary is not pruned."""
-    if num_pruned < 0:
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    if len(pairs) and pairs.min() < 0:
-        file.fail("a bucket of its dictionary has a negative number")
-    keys = np.full(_power_of_two(4 * num_pruned), -1, np.int32)
-    rows = np.zeros(len(keys), np.int32)
-    index_buckets(np.ascontiguousarray(pairs[:, 0]), np.ascontiguousarray(pairs[:, 1]), keys, rows)
-    return keys, rows
+def _index_buckets(
+    pairs: npt.NDArray[np.int32], num_buckets: int
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Bits, ranks and rows of the buckets that pruning has left, given as pairs of bucket and row; see `Input`."""
+    is_kept = np.zeros((num_buckets + 63) // 64 * 64, np.bool_)
+    is_kept[pairs[:, 0]] = True
+    bits = np.packbits(is_kept, bitorder="little").view("<u8").astype(np.uint64)
+    in_each = is_kept.reshape(-1, 64).sum(axis=1, dtype=np.int32)
+    ranks = np.cumsum(in_each, dtype=np.int32) - in_each
+    return bits, ranks, pairs[np.argsort(pairs[:, 0]), 1].astype(np.int32)
 
 
 def _read_flag(file: _Reader) -> bool:

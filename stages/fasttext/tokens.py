@@ -32,7 +32,7 @@ Tokens: TypeAlias = Literal["whitespace", "words"]
 Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
 
-MAX_SLOTS = 1 << 20
+MAX_SLOTS = 1 << int(kernels_tokens.SLOT_BITS)
 MAX_VOCABULARY_BYTES = 1 << 24
 MAX_MEMO_BYTES = 1 << 26
 """Of one model; the earliest slots, which are the commonest tokens, are kept."""
@@ -65,13 +65,12 @@ class Vocabulary:
     memos: dict[Model, Memo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.table = np.zeros((2 * self.max_slots, 2), np.uint64)
+        self.table = np.zeros(2 * self.max_slots, np.uint64)
         self.starts = np.zeros(self.max_slots + 1, np.int32)
         self.token_bytes = np.empty(MAX_VOCABULARY_BYTES, np.uint8)
         self.hashes = np.empty(self.max_slots, np.uint32)
         self.fill = np.zeros(1, np.int64)
-        line = Utf8(np.frombuffer(b"</s>", np.uint8), np.array([0, 4], np.int64))
-        intern_spaced(line, self)
+        intern_spaced(Utf8(np.frombuffer(b"</s>", np.uint8), np.array([0, 4], np.int64)), self)
 
     @property
     def is_half_full(self) -> bool:
@@ -108,6 +107,10 @@ class Slots:
         """The tokens of some of the documents."""
         return replace(self, begin=self.begin[rows], end=self.end[rows])
 
+    def between(self, begin: Int64s, end: Int64s) -> Slots:
+        """Any ranges of the tokens."""
+        return replace(self, begin=begin, end=end)
+
     def arrays(self, utf8: Utf8, base: Int64s | None = None) -> TokenSlots:
         """What kernels read; `base` is the start of each text's document if that is not the text itself."""
         words = self.vocabulary
@@ -123,10 +126,10 @@ _vocabularies: dict[Tokens, Vocabulary] = {}
 
 def slots(batch: TextBatch, tokens: Tokens) -> Slots:
     """The batch's tokens as slots: looked up once, kept on the batch and taken along when documents are dropped."""
-    return batch.view(f"{tokens} slots", lambda batch: _intern(batch, tokens))
+    return batch.view(f"{tokens} slots", lambda batch: _slots(batch, tokens))
 
 
-def _intern(batch: TextBatch, tokens: Tokens) -> Slots:
+def _slots(batch: TextBatch, tokens: Tokens) -> Slots:
     vocabulary = _vocabularies.get(tokens)
     if vocabulary is None or vocabulary.is_half_full:
         vocabulary = Vocabulary(lower() if tokens == "words" else np.zeros(0, np.int32))
@@ -140,28 +143,36 @@ def intern_spaced(utf8: Utf8, vocabulary: Vocabulary) -> Slots:
     """Slots of the tokens between white space."""
     n, size = len(utf8.offsets) - 1, int(utf8.offsets[-1] - utf8.offsets[0])
     most = (size + n) // 2 + 1
-    begin, end, num_own = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(1, np.int64)
-    slot, start, own_start, own_stop = (np.empty(most, np.int32) for _ in range(4))
-    m = kernels_tokens.intern_spaced(
-        utf8.data, utf8.offsets, vocabulary.lower, vocabulary.table, vocabulary.starts, vocabulary.token_bytes,
-        vocabulary.hashes, vocabulary.fill, begin, end, slot, start, own_start, own_stop, num_own,
-    )  # fmt: skip
-    own = int(num_own[0])
-    return Slots(vocabulary, begin, end, slot[:m], start[:m], own_start[:own], own_stop[:own])
+    begin, end, hashes = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(most, np.uint64)
+    start, stop = np.empty(most, np.int32), np.empty(most, np.int32)
+    m = kernels_tokens.split_spaced(utf8.data, utf8.offsets, begin, end, start, stop, hashes)
+    return _intern(utf8, vocabulary, begin, end, start[:m], stop[:m], hashes[:m])
 
 
 def intern_words(batch: TextBatch, vocabulary: Vocabulary) -> Slots:
     """Slots of the batch's words and marks."""
-    words, utf8 = batch.words, batch.utf8
-    slot, own_start, own_stop = (np.empty(len(words.start), np.int32) for _ in range(3))
+    words = batch.words
+    return _intern(batch.utf8, vocabulary, words.begin, words.end, words.start, words.stop, words.hash)
+
+
+def _intern(
+    utf8: Utf8,
+    vocabulary: Vocabulary,
+    begin: Int64s,
+    end: Int64s,
+    start: Int32s,
+    stop: Int32s,
+    hashes: npt.NDArray[np.uint64],
+) -> Slots:
+    slot, own_start, own_stop = (np.empty(len(start), np.int32) for _ in range(3))
     num_own = np.empty(1, np.int64)
-    kernels_tokens.intern_words(
-        utf8.data, utf8.offsets, words.begin, words.end, words.start, words.stop, words.hash, vocabulary.lower,
-        vocabulary.table, vocabulary.starts, vocabulary.token_bytes, vocabulary.hashes, vocabulary.fill, slot,
-        own_start, own_stop, num_own,
+    kernels_tokens.intern(
+        utf8.data, utf8.offsets, begin, end, start, stop, hashes, vocabulary.lower, vocabulary.table,
+        vocabulary.starts, vocabulary.token_bytes, vocabulary.hashes, vocabulary.fill, slot, own_start, own_stop,
+        num_own,
     )  # fmt: skip
     own = int(num_own[0])
-    return Slots(vocabulary, words.begin, words.end, slot, words.start, own_start[:own], own_stop[:own])
+    return Slots(vocabulary, begin, end, slot, start, own_start[:own], own_stop[:own])
 
 
 def training_text(batch: TextBatch) -> list[str]:

@@ -8,5 +8,6 @@ def compile_kernels() -> None:
     import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_divergence
     import stages.heuristics.kernels_ngrams
+    import stages.kernels_language
     import stages.kernels_lexicon
     import stages.kernels_quality  # noqa: F401

@@ -19,14 +19,14 @@ ALPHABETS = {
 PREFIX = "__label__"
 NUM_THREADS = 10
 """fastText 0.9.3 fills a tenth of a new matrix for each thread, up to ten; what is left over is whatever was in memory,
-and training then fails with "Encountered NaN"."""
+and training may then fail with "Encountered NaN". For the same reason dimensions are a multiple of ten."""
 
 TRAINED: dict[str, dict[str, Any]] = {
     "softmax": {"loss": "softmax"},
     "softmax_bigrams": {"loss": "softmax", "wordNgrams": 2, "bucket": 500},
-    "softmax_wide": {"loss": "softmax", "dim": 4, "wordNgrams": 3, "bucket": 700, "minn": 1, "maxn": 2},
+    "softmax_wide": {"loss": "softmax", "num_labels": 13, "wordNgrams": 3, "bucket": 700, "minn": 1, "maxn": 2},
     "hierarchical": {"loss": "hs"},
-    "hierarchical_subwords": {"loss": "hs", "dim": 4, "minn": 2, "maxn": 4, "bucket": 900},
+    "hierarchical_subwords": {"loss": "hs", "num_labels": 30, "minn": 2, "maxn": 4, "bucket": 900},
     "one_vs_all": {"loss": "ova", "minn": 3, "maxn": 5, "bucket": 600},
     "one_vs_all_trigrams": {"loss": "ova", "wordNgrams": 3, "bucket": 600},
     "negative_sampling": {"loss": "ns", "minn": 2, "maxn": 3, "bucket": 600},
@@ -85,7 +85,7 @@ def save(folder: Path, name: str) -> Path:
     if name.startswith("quantised/"):
         kind, options = QUANTISED[name.removeprefix("quantised/")]
         path = path.with_suffix(".ftz")
-        model = train(folder, num_labels=300, dim=6) if kind == "many_labels" else train(folder, **TRAINED[kind])
+        model = train(folder, num_labels=300) if kind == "many_labels" else train(folder, **TRAINED[kind])
         model.quantize(str(folder / "train.txt"), thread=NUM_THREADS, verbose=0, epoch=2, **options)
     else:
         model = train(folder, **TRAINED[name])
