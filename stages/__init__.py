@@ -31,6 +31,7 @@ REGISTRY = {
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "nsfw": "stages.nsfw:Nsfw",
+    "quality": "stages.quality:Quality",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -21,4 +21,5 @@ def compile_kernels() -> None:
     import stages.heuristics.kernels_ngrams
     import stages.text.kernels_pii  # noqa: F401
     import stages.kernels_language
-    import stages.kernels_lexicon  # noqa: F401
+    import stages.kernels_lexicon
+    import stages.kernels_quality  # noqa: F401

@@ -35,6 +35,11 @@ APOSTROPHE = 256
 CLOSER = 512
 """Quotes and brackets that may follow the end of a sentence and still belong to it."""
 
+UPPER = 1024
+"""`str.isupper`, or a title-case letter (general category Lt)."""
+LOWER = 2048
+"""`str.islower`."""
+
 TABLE_PATH = Path(__file__).with_name("unicode_classes.npz")
 NUM_CODE_POINTS = 0x110000
 UNSPACED_NAMES = (
@@ -90,7 +95,8 @@ def _flags(char: str) -> int:
     if char in JOINERS:
         return JOINER | IGNORED
     if char.isalpha():
-        return LETTER | (UNSPACED if unicodedata.name(char, "").startswith(UNSPACED_NAMES) else 0)
+        case = UPPER if char.isupper() or category == "Lt" else LOWER if char.islower() else 0
+        return LETTER | case | (UNSPACED if unicodedata.name(char, "").startswith(UNSPACED_NAMES) else 0)
     if char in APOSTROPHES:
         return APOSTROPHE | CLOSER
     if category in ("Pe", "Pf", "Pi") or char == '"':

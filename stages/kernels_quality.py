@@ -1,0 +1,181 @@
+"""The compiled pass behind `quality`'s feature model: counts of how a text is written, not of what it says.
+
+One walk over the shared words, beside the shared lines. A *segment* is a run of words up to a mark that ends a sentence
+(Unicode Sentence_Terminal) or to the end of the line: a sentence, a heading, an entry of a menu. Twin:
+`tests/naive_quality.py`.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+from __future__ import annotations
+
+import numpy as np
+from numba import int64, njit, types, void
+
+from stages.text.kernels import BYTES, CLASSES, DOT, FLAGS, INT32S, INT64S, decode
+from stages.text.kernels_words import HAS_LETTER, PUNCTUATION
+from stages.text.unicode_tables import DIGIT, LOWER, TERMINAL, UPPER
+
+COUNTS = (
+    "words", "marks", "letter_words", "letters", "short_words", "long_words", "cased_words", "upper_words",
+    "mixed_words", "stretched_words", "apostrophe_words", "inner_words", "capital_inner_words", "segment_words",
+    "title_words", "segments", "long_line_words", "commas", "exclamations", "questions", "currencies", "links",
+    "symbols",
+)  # fmt: skip
+"""Columns of `count_style`; see `stages.quality_features` for what they are counts of."""
+(
+    WORDS, MARKS, LETTER_WORDS, LETTERS, SHORT_WORDS, LONG_WORDS, CASED_WORDS, UPPER_WORDS,
+    MIXED_WORDS, STRETCHED_WORDS, APOSTROPHE_WORDS, INNER_WORDS, CAPITAL_INNER_WORDS, SEGMENT_WORDS,
+    TITLE_WORDS, SEGMENTS, LONG_LINE_WORDS, COMMAS, EXCLAMATIONS, QUESTIONS, CURRENCIES, LINKS,
+    SYMBOLS,
+) = range(len(COUNTS))  # fmt: skip
+
+MAX_SHORT_CHARS, MIN_LONG_CHARS = 3, 7
+MAX_WORD_CHARS = 12
+"""A longer word counts with so many letters: an address or a blob is no long word."""
+MIN_LINE_WORDS = 10
+"""A line of so many words is prose, not an entry of a list."""
+MIN_RUN = 3
+"""A letter that often in a row stretches a word: sooo."""
+
+_AT, _COLON, _SLASH, _APOSTROPHE, _RIGHT_QUOTE = 0x40, 0x3A, 0x2F, 0x27, 0x2019
+_OTHER_MARKS = 255
+
+
+def _kinds_of_marks():
+    """The column that each ASCII mark counts in, or `_OTHER_MARKS`."""
+    kinds = np.full(128, _OTHER_MARKS, np.uint8)
+    for marks, column in ((",;", COMMAS), ("!", EXCLAMATIONS), ("?", QUESTIONS), ("$", CURRENCIES), ("@", LINKS)):
+        for mark in marks:
+            kinds[ord(mark)] = column
+    for mark in "*|_~<>=+\\#^":
+        kinds[ord(mark)] = SYMBOLS
+    return kinds
+
+
+_MARKS = _kinds_of_marks()
+
+
+@njit
+def _kind_of_mark(code):
+    """The column that a mark counts in, or `_OTHER_MARKS`."""
+    if code < 0x80:
+        return int64(_MARKS[code])
+    if code in (0x060C, 0x061B, 0x3001, 0xFF0C, 0xFF1B):
+        return COMMAS
+    if code == 0xFF01:
+        return EXCLAMATIONS
+    if code in (0x061F, 0xFF1F):
+        return QUESTIONS
+    if code in (0xA2, 0xA3, 0xA5) or 0x20A0 <= code <= 0x20CF:
+        return CURRENCIES
+    if code == 0x2026 or code < 0x2020 or 0x2030 <= code <= 0x203A:
+        return _OTHER_MARKS
+    if 0x3000 <= code <= 0x303F or 0xFF00 <= code <= 0xFF65:
+        return _OTHER_MARKS
+    return SYMBOLS
+
+
+@njit
+def _read_word(data, i, high, classes, ascii_table):
+    """Upper-case letters, lower-case letters, digits and apostrophes in a word, and whether a letter is stretched."""
+    upper = lower = digits = apostrophes = int64(0)
+    run, last, stretched = int64(0), int64(-1), False
+    while i < high:
+        code = int64(data[i])
+        if code < 0x80:
+            kind = int64(ascii_table[code])
+            i += 1
+        else:
+            code, width = decode(data, i)
+            kind = int64(classes[code])
+            i += width
+        if kind & (UPPER | LOWER):
+            upper += (kind & UPPER) != 0
+            lower += (kind & LOWER) != 0
+        else:
+            digits += (kind & DIGIT) != 0
+            apostrophes += code == _APOSTROPHE or code == _RIGHT_QUOTE
+        run = run + 1 if code == last else int64(1)
+        last = code
+        stretched |= run >= MIN_RUN and code != DOT
+    return upper, lower, digits, apostrophes, stretched
+
+
+@njit
+def _close_segment(counts, words, cased, capitals):
+    """Count a segment of so many words; `cased` and `capitals` are of its longer words after the first."""
+    if words == 0:
+        return
+    counts[SEGMENTS] += 1
+    if cased >= 2:
+        counts[SEGMENT_WORDS] += words
+        if 3 * capitals > 2 * cased:
+            counts[TITLE_WORDS] += words
+
+
+@njit(
+    void(
+        BYTES, INT64S, CLASSES, INT64S, INT64S, INT32S, INT32S, INT32S, FLAGS, INT64S, INT64S, INT32S,
+        types.int64[:, ::1],
+    ),
+    nogil=True,
+    cache=True,
+)  # fmt: skip
+def count_style(
+    data, offsets, classes, begin, end, start, stop, num_chars, flags, line_begin, line_end, line_start, out
+):
+    """Counts of each document, in the columns that `COUNTS` names; the other arguments are of `Words` and `Lines`."""
+    ascii_table = classes[:128].copy()
+    for d in range(begin.shape[0]):
+        base, high = offsets[d], offsets[d + 1]
+        counts = out[d]
+        counts[:] = 0
+        line = line_begin[d]
+        line_words = segment = cased = capitals = int64(0)
+        for k in range(begin[d], end[d]):
+            if line + 1 < line_end[d] and start[k] >= line_start[line + 1]:
+                while line + 1 < line_end[d] and start[k] >= line_start[line + 1]:
+                    line += 1
+                counts[LONG_LINE_WORDS] += line_words if line_words >= MIN_LINE_WORDS else 0
+                _close_segment(counts, segment, cased, capitals)
+                line_words = segment = cased = capitals = int64(0)
+            i = base + start[k]
+            code, _ = decode(data, i)
+            kind = int64(classes[code])
+            if flags[k] & PUNCTUATION:
+                counts[MARKS] += 1
+                column = _kind_of_mark(code)
+                if column != _OTHER_MARKS:
+                    counts[column] += 1
+                elif code == _COLON and i + 2 < high and data[i + 1] == _SLASH and data[i + 2] == _SLASH:
+                    counts[LINKS] += 1
+                if kind & TERMINAL:
+                    _close_segment(counts, segment, cased, capitals)
+                    segment = cased = capitals = int64(0)
+                continue
+            counts[WORDS] += 1
+            line_words += 1
+            segment += 1
+            if not flags[k] & HAS_LETTER:
+                continue
+            chars = int64(num_chars[k])
+            upper, lower, digits, apostrophes, stretched = _read_word(data, i, base + stop[k], classes, ascii_table)
+            counts[LETTER_WORDS] += 1
+            counts[LETTERS] += min(chars, MAX_WORD_CHARS)
+            counts[SHORT_WORDS] += chars <= MAX_SHORT_CHARS
+            counts[LONG_WORDS] += chars >= MIN_LONG_CHARS
+            counts[MIXED_WORDS] += digits > 0
+            counts[APOSTROPHE_WORDS] += apostrophes > 0
+            counts[STRETCHED_WORDS] += stretched
+            if kind & (UPPER | LOWER):
+                is_capital = int64((kind & UPPER) != 0)
+                counts[CASED_WORDS] += 1
+                counts[UPPER_WORDS] += upper >= 2 and lower == 0
+                if segment > 1:
+                    counts[INNER_WORDS] += 1
+                    counts[CAPITAL_INNER_WORDS] += is_capital
+                    if chars > MAX_SHORT_CHARS:
+                        cased += 1
+                        capitals += is_capital
+        counts[LONG_LINE_WORDS] += line_words if line_words >= MIN_LINE_WORDS else 0
+        _close_segment(counts, segment, cased, capitals)
