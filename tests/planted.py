@@ -80,6 +80,10 @@ def widen(text: str) -> str:
     return "".join(chr(ord(char) + 0xFEE0) if "a" <= char <= "z" or "A" <= char <= "Z" else char for char in text)
 
 
+def spread(text: str) -> str:
+    return text.replace(" ", "\u00a0\t").replace("\n", "\r\n\n")
+
+
 def rewritten(change: Callable[[str], str]) -> Callable[[list[str], Script, Rng], str]:
     return lambda words, script, rng: change(write(words, script))
 
@@ -99,10 +103,8 @@ def truncated(words: list[str], script: Script, rng: Rng) -> str:
 EDITS = {
     "none": Planted(rewritten(str), harmless=True),
     "upper case": Planted(rewritten(str.upper), harmless=True),
-    "punctuation": Planted(rewritten(lambda text: "«" + text.replace(".", " !").replace(" ", ", ")), harmless=True),
-    "white space": Planted(
-        rewritten(lambda text: text.replace(" ", "\u00a0\t").replace("\n", "\r\n\r\n")), harmless=True
-    ),
+    "punctuation": Planted(rewritten(lambda text: text.replace(".", " !").replace(" ", ", ")), harmless=True),
+    "white space": Planted(rewritten(spread), harmless=True),
     "prefix of 12 words": Planted(with_prefix),
     "suffix of 12 words": Planted(with_suffix),
     "last tenth cut": Planted(truncated),

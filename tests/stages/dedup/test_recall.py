@@ -1,4 +1,4 @@
-"""Candidates against brute force: as many of each similarity as the S-curve says, on planted edits and labelled pairs."""
+"""Candidates against brute force: as many as the S-curve says, on every similarity, planted edits, labelled pairs."""
 
 from __future__ import annotations
 
