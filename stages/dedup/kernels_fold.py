@@ -26,7 +26,7 @@ from stages.text.kernels import (
     skip_space,
 )
 from stages.text.kernels_words import IN_WORD, word_end
-from stages.text.unicode_tables import IGNORED, SPACE
+from stages.text.unicode_tables import APOSTROPHE, IGNORED, JOINER, MARK, SPACE, UNSPACED
 
 TABLE = types.Array(types.int32, 2, "C", readonly=True)
 
@@ -65,6 +65,21 @@ def _push(h, block, size, code):
     return h, block, size + width
 
 
+@njit(inline="always")
+def _push_folded(h, block, size, code, single, several):
+    """A code point of the text, folded, on a hash chain."""
+    if code < single.shape[0]:
+        code = int64(single[code])
+    if code >= 0:
+        return _push(h, block, size, code)
+    row = -1 - code
+    k = 0
+    while k < several.shape[1] and several[row, k] != 0:
+        h, block, size = _push(h, block, size, int64(several[row, k]))
+        k += 1
+    return h, block, size
+
+
 @njit
 def _folded_hash(data, i, high, single, several):
     """Hash of `data[i:high]` folded: that of `stages.text.kernels.digest` for the folded bytes."""
@@ -72,16 +87,7 @@ def _folded_hash(data, i, high, single, several):
     while i < high:
         code, width = decode(data, i)
         i += width
-        if code < single.shape[0]:
-            code = int64(single[code])
-        if code >= 0:
-            h, block, size = _push(h, block, size, code)
-        else:
-            row = -1 - code
-            k = 0
-            while k < several.shape[1] and several[row, k] != 0:
-                h, block, size = _push(h, block, size, int64(several[row, k]))
-                k += 1
+        h, block, size = _push_folded(h, block, size, code, single, several)
     return finish(add_block(h, block) ^ size)
 
 
@@ -133,16 +139,35 @@ def _find_runs(data, i, high, kinds, edges):
 
 @njit
 def _hash_run(data, i, high, classes, ascii_table, single, several, hashes, m):
-    """Append the hashes of the words in any piece of text at whose ends no word goes on; returns the new length."""
+    """Append the hashes of the words in any piece of text at whose ends no word goes on; returns the new length.
+
+    Words are hashed while their end is looked for. Those with a mark or a joiner inside go a longer way.
+    """
     while i < high:
+        first = i
         code, width = decode(data, i)
-        if classes[code] & IN_WORD:
-            stop, _ = word_end(data, i, high, classes, ascii_table)
-            hashes[m] = _folded_hash(data, i, stop, single, several)
-            m += 1
-            i = stop
-        else:
+        kind = int64(classes[code])
+        i += width
+        if not kind & IN_WORD:
+            continue
+        follows = MARK if kind & UNSPACED else IN_WORD
+        h, block, size = _push_folded(ONE, uint64(0), uint64(0), code, single, several)
+        unclear = False
+        while i < high:
+            code, width = decode(data, i)
+            kind = int64(classes[code])
+            if not kind & follows or (kind & UNSPACED):
+                marked = kind & (APOSTROPHE | JOINER) or code in (DOT, _COMMA, _UNDERSCORE)
+                unclear = marked and follows == IN_WORD
+                break
             i += width
+            h, block, size = _push_folded(h, block, size, code, single, several)
+        h = finish(add_block(h, block) ^ size)
+        if unclear:
+            i, _ = word_end(data, first, high, classes, ascii_table)
+            h = _folded_hash(data, first, i, single, several)
+        hashes[m] = h
+        m += 1
     return m
 
 
