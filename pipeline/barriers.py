@@ -109,7 +109,8 @@ def merge_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
     found = found.take(pa.array(np.argsort(found["address"].to_numpy(), kind="stable")))
     addresses = found["address"].to_numpy()
     starts = [task[0].index << ROW_BITS for task in run.plan.tasks[1:]]
-    found = found.append_column("kept_id", _ids_of(run, phase, found["kept"].to_numpy()))
+    if "kept" in found.column_names:
+        found = found.append_column("kept_id", _ids_of(run, phase, found["kept"].to_numpy()))
     edges = np.searchsorted(addresses, np.array(starts, np.uint64)).tolist()
     with ParquetSink(run.path, f"{phase.directory}/resolution/{rank:05d}.parquet", found.schema) as sink:
         return _finish(run, phase, rank, _write_cut(sink, found, edges), started, report)

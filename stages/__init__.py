@@ -27,6 +27,7 @@ REGISTRY = {
     "fineweb": "stages.heuristics.fineweb:FineWeb",
     "llama3": "stages.heuristics.llama3:Llama3",
     "exact": "stages.dedup.duplicates:Exact",
+    "lines": "stages.dedup.boilerplate:Lines",
     "minhash": "stages.dedup.duplicates:MinHash",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",

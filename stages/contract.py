@@ -271,8 +271,8 @@ class Barrier(Stage):
 
     It works in four steps, and holds no more than a partition of the corpus in any of them. `sketch` reduces documents
     to small rows with a key. Rows of the whole corpus with equal keys come together in one partition, where `resolve`
-    links them; `merge` turns the links of all partitions into what is to be said of single documents; `measure` says
-    it. The engine carries rows between the steps and adds the columns `address` and `priority`.
+    links them; `merge` turns the links of all partitions into what is to be said of single documents; `transform`
+    says it. The engine carries rows between the steps and adds the columns `address` and `priority`.
     """
 
     within: tuple[str, ...] = ()
@@ -302,16 +302,16 @@ class Barrier(Stage):
             links: the tables that `resolve` gave, one after the other.
 
         Returns:
-            `address`, `kept` (uint64: the document kept in its place), and columns of its own.
+            `address`, columns of its own and, in deduplication, `kept` (uint64: the document kept in its place).
         """
 
     @abstractmethod
-    def measure(self, batch: TextBatch, resolution: pa.Table) -> Signals:
-        """One value a document for every signal that the class declares.
+    def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
+        """The batch, with new text if the stage rewrites it, and the signals.
 
         Args:
-            resolution: a row for each document of the batch: the columns of `merge` and `kept_id`, null where it said
-                nothing.
+            resolution: a row for each document of the batch: the columns of `merge`, and `kept_id` if there is `kept`;
+                null where it said nothing.
         """
 
 
@@ -337,16 +337,19 @@ def run_stage(stage: Stage, batch: TextBatch, given: pa.Table | None = None) -> 
     measured: Signals
     if isinstance(stage, Map):
         after, measured = stage.transform(batch)
-        if after.num_rows != batch.num_rows:
-            raise StageError(f"{stage.name} returned {after.num_rows} documents for {batch.num_rows}: a Map keeps all")
     elif isinstance(stage, Filter):
         after, measured = batch, stage.measure(batch)
     elif isinstance(stage, (Fitted, Barrier)):
         if given is None:
             raise StageError(f"{stage.name} holds documents against their corpus and was not shown any of it")
-        after, measured = batch, stage.measure(batch, given)
+        if isinstance(stage, Barrier):
+            after, measured = stage.transform(batch, given)
+        else:
+            after, measured = batch, stage.measure(batch, given)
     else:
         raise StageError(f"{stage.name} is none of Filter, Fitted, Barrier and Map")
+    if after.num_rows != batch.num_rows:
+        raise StageError(f"{stage.name} returned {after.num_rows} documents for {batch.num_rows}: a stage keeps all")
     declared = stage.signals()
     if measured.keys() != declared.keys():
         odd = sorted(measured.keys() ^ declared.keys())

@@ -9,7 +9,7 @@ from stages.text.batch import TextBatch
 
 
 def resolution_of(barrier: Barrier, batch: TextBatch, num_partitions: int = 1) -> pa.Table:
-    """What the barrier's `measure` is given for the documents of the batch, which are the whole corpus."""
+    """What the barrier's `transform` is given for the documents of the batch, which are the whole corpus."""
     addresses = np.arange(batch.num_rows, dtype=np.uint64)
     rows = sketch(barrier, batch, addresses)
     keys = rows["key"].to_numpy()
@@ -17,5 +17,7 @@ def resolution_of(barrier: Barrier, batch: TextBatch, num_partitions: int = 1) -
     places = np.searchsorted(firsts, keys, side="right")
     links = [barrier.resolve(rows.filter(pa.array(places == p))) for p in range(num_partitions)]
     found = barrier.merge(pa.concat_tables(links)).sort_by("address")
-    ids = batch.table["id"].take(pa.array(found["kept"].to_numpy().astype(np.int64)))
-    return align(found.append_column("kept_id", ids), addresses)
+    if "kept" in found.column_names:
+        ids = batch.table["id"].take(pa.array(found["kept"].to_numpy().astype(np.int64)))
+        found = found.append_column("kept_id", ids)
+    return align(found, addresses)

@@ -72,9 +72,9 @@ class SameStart(Barrier):
     def merge(self, links: pa.Table) -> pa.Table:
         return links
 
-    def measure(self, batch: TextBatch, resolution: pa.Table) -> Signals:
+    def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         duplicate = pc.not_equal(resolution["address"], resolution["kept"])
-        return {
+        return batch, {
             "duplicate": duplicate.combine_chunks(),
             "duplicate_of": pc.if_else(duplicate, resolution["kept_id"], None).combine_chunks(),
             "num_copies": resolution["copies"].combine_chunks(),

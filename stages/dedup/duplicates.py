@@ -56,9 +56,9 @@ class Duplicates(Barrier):
             {"address": nodes, "kept": _best(groups, nodes, priority)[groups], "cluster_size": sizes[groups]}
         )
 
-    def measure(self, batch: TextBatch, resolution: pa.Table) -> Signals:
+    def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         duplicate = pc.fill_null(pc.not_equal(resolution["address"], resolution["kept"]), False).combine_chunks()
-        return {
+        return batch, {
             "duplicate": duplicate,
             "duplicate_of": pc.if_else(duplicate, resolution["kept_id"].combine_chunks(), None),
             "cluster_size": pc.fill_null(resolution["cluster_size"], 1).combine_chunks(),

@@ -7,19 +7,14 @@ def compile_kernels() -> None:
     import stages.dedup.kernels_fold
     import stages.dedup.kernels_lines
     import stages.dedup.kernels_minhash
+    import stages.fasttext.kernels_scores
     import stages.heuristics.kernels_c4
     import stages.heuristics.kernels_code
     import stages.heuristics.kernels_code_counts
     import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_divergence
-    import stages.heuristics.kernels_ngrams  # noqa: F401
-    import stages.fasttext.kernels_scores
-    import stages.heuristics.kernels_c4
-    import stages.heuristics.kernels_counts
     import stages.heuristics.kernels_ngrams
-    import stages.kernels_language  # noqa: F401
-    import stages.heuristics.kernels_ngrams
-    import stages.text.kernels_pii  # noqa: F401
     import stages.kernels_language
     import stages.kernels_lexicon
-    import stages.kernels_quality  # noqa: F401
+    import stages.kernels_quality
+    import stages.text.kernels_pii  # noqa: F401
