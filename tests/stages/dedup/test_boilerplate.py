@@ -14,9 +14,7 @@ from stages.text.batch import TextBatch
 from tests.corpus import page
 from tests.resolution import resolution_of
 
-LINES = st.lists(
-    st.lists(st.sampled_from(["menu", " menu ", "a", "b", "cc", ""]), max_size=5).map("\n".join), max_size=8
-)
+TEXTS = st.lists(st.sampled_from(["menu", " menu ", "a", "b", "cc", ""]), max_size=5).map("\n".join)
 
 
 def cleaned(stage: Lines, batch: TextBatch, num_partitions: int = 1) -> tuple[list[str], list[dict]]:
