@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from stages.contract import Bounds, Fitted, Ratio, Signal, Signals
-from stages.heuristics.ratios import ratio
+from stages.heuristics.ratios import ratio, sum_per_document
 from stages.text.batch import TextBatch
 
 NUM_BINS = 32
@@ -34,6 +35,9 @@ class Llama3(Fitted):
     """Code points in words that belong to an n-gram of `ngram_size` words occurring more than once (all copies, each
     word once), over code points in words. RedPajama-V2's definition of duplicate n-grams; 0.2 is twice Gopher's bound
     for ten words, which leaves the first copy out. For logs and error messages that line deduplication cannot see."""
+    dirty_word_ratio: Ratio = Bounds(max=0.03)
+    """Words that entries of the word lists cover (those of `nsfw`, in the document's own language), over words,
+    punctuation excluded. A ratio and not C4's first hit: one word does not condemn a page."""
     kl_divergence: Annotated[Bounds, Signal(pa.float64(), "nats")] = Bounds()
     """Kullback-Leibler divergence of the document's words from those of the sample in its language: the sum of
     p ln(p / q) over words, hashed to 2^15 buckets, one added to each count of the sample. Longer documents have a
@@ -47,6 +51,16 @@ class Llama3(Fitted):
     """Words in an n-gram."""
     min_documents: int = Field(30, ge=2)
     """Documents of the sample without which nothing is said of a language or a length."""
+
+    def setup(self) -> None:
+        from stages.lexicon_lists import default_lexicon
+
+        default_lexicon()
+
+    def assets(self) -> Mapping[str, str]:
+        from stages.lexicon_lists import package_hash
+
+        return {"lists": package_hash()}
 
     def fit(self, sample: TextBatch) -> pa.Table:
         from stages.heuristics import kernels_divergence as kernels
@@ -78,8 +92,12 @@ class Llama3(Fitted):
 
     def measure(self, batch: TextBatch, reference: pa.Table) -> Signals:
         from stages.heuristics import kernels_divergence, kernels_ngrams
+        from stages.lexicon_lists import default_lexicon
+        from stages.text.kernels_words import PUNCTUATION
 
         words, n = batch.words, batch.num_rows
+        num_words = sum_per_document(words.flags & PUNCTUATION == 0, words.begin, words.end)
+        dirty = sum_per_document(default_lexicon().hits(batch) != 0, words.begin, words.end)
         covered = np.empty((n, 2), np.int64)
         kernels_ngrams.cover_repeated(words.begin, words.end, words.hash, words.num_chars, self.ngram_size, covered)
         known = reference.filter(pa.compute.greater_equal(reference["num_documents"], self.min_documents))
@@ -92,6 +110,7 @@ class Llama3(Fitted):
         kernels_divergence.divergence(words.begin, words.end, words.hash, rows, counts, 0, found)
         return {
             "repeated_ngram_ratio": ratio(covered[:, 0], covered[:, 1]),
+            "dirty_word_ratio": ratio(dirty, num_words),
             "kl_divergence": found,
             "kl_deviation": _deviation(found, rows, _bins(words.count), known),
         }

@@ -88,3 +88,10 @@ def test_too_small_a_sample_says_nothing():
     assert found["kl_divergence"] == [None, None]
     assert found["kl_deviation"] == [None, None]
     assert None not in found["repeated_ngram_ratio"]
+
+
+def test_dirty_words_are_counted_by_the_word():
+    """A mild word of the English list; the same letters inside another word, or in a German text, are none."""
+    clean = "An assistant passes the class with a good essay about grass. " * 5
+    found = judge(Llama3(), CORPUS, ["What an ass. " * 3, clean, "", "..."])["dirty_word_ratio"]
+    assert found == [pytest.approx(1 / 3), 0, None, None]
