@@ -23,10 +23,12 @@ from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "ARROW_NUM_THREADS")
 COMPILE = """
-import time
+import importlib, pkgutil, time
+import stages
+names = [module.name for module in pkgutil.walk_packages(stages.__path__, "stages.") if "kernels" in module.name]
 started = time.perf_counter()
-from stages.text import compile_kernels
-compile_kernels()
+for name in names:
+    importlib.import_module(name)
 print(time.perf_counter() - started)
 """
 

@@ -105,6 +105,19 @@ def fit(stages: Sequence[Stage], sample: TextBatch) -> dict[str, pa.Table]:
     return references
 
 
+def rehearse(stages: Sequence[Stage], incoming: pa.Schema) -> None:
+    """Set stages up and run them over no documents, so that models are loaded and the kernels they use compiled (or
+    loaded from Numba's cache) before there is anything to do."""
+    batch = TextBatch(incoming.empty_table())
+    for stage in stages:
+        stage.setup()
+        if isinstance(stage, Barrier):
+            stage.sketch(batch)
+            batch = batch.with_signals({name: pa.array([], type_) for name, type_ in signal_types([stage]).items()})
+        else:
+            batch, _ = run_stage(stage, batch, stage.fit(batch) if isinstance(stage, Fitted) else None)
+
+
 def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
     try:
         return run_stage(stage, batch, given)

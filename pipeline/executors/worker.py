@@ -64,14 +64,12 @@ def _prepare(path: str) -> Run:
     import pyarrow as pa
 
     from pipeline.runs import open_run
-    from stages.text import compile_kernels
+    from pipeline.sieve import rehearse
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(2)
-    compile_kernels()
     run = open_run(path)
-    for stage in run.config.stages:
-        stage.setup()
+    rehearse(run.config.stages, run.manifest.schema)
     return run
 
 

@@ -1,5 +1,8 @@
 """One batch through some stages: who is dropped, by what, and what is on record."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -146,3 +149,17 @@ def test_flag_and_bounds_read_what_yaml_gives():
     stage = Length.model_validate({"byte_count": {"min": 0}})
     assert (stage.byte_count.min, stage.byte_count.max) == (0, 1000)
     assert Length.model_validate({"byte_count": {"max": None}}).byte_count == Bounds(min=5)
+
+
+def test_rehearsing_loads_what_the_stages_use_and_nothing_else():
+    """In a process of its own, where nothing is loaded yet."""
+    code = (
+        "import sys, pyarrow as pa; from pipeline.config import build_stages; from pipeline.sieve import rehearse;"
+        "rehearse(build_stages(['gopher', 'minhash']), pa.schema([('id', pa.string()), ('text', pa.large_string())]));"
+        "print(*sorted(name for name in sys.modules if 'kernels' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "stages.heuristics.kernels_counts" in done.stdout
+    assert "stages.dedup.kernels_minhash" in done.stdout
+    assert "fasttext" not in done.stdout
+    assert "kernels_c4" not in done.stdout
