@@ -87,7 +87,7 @@ def test_words_fit_where_they_are_put() -> None:
 
 
 @settings(deadline=None, max_examples=200)
-@given(several())
+@given(documents())
 def test_exact_keys_hash_the_words(documents: list[str]) -> None:
     batch = TextBatch.from_texts(documents)
     for text, key in zip(documents, exact_keys(batch).tolist(), strict=True):
