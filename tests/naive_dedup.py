@@ -44,6 +44,11 @@ def jaccard(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
     return len(a & b) / len(a | b) if a and b else 0.0
 
 
+def similarity(a: str, b: str, n: int) -> float:
+    """Exact Jaccard similarity of two texts."""
+    return jaccard(ngrams(folded_words(a), n), ngrams(folded_words(b), n))
+
+
 def finish(h: int) -> int:
     h ^= h >> 33
     h = h * 0xFF51AFD7ED558CCD & MASK

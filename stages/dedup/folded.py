@@ -30,7 +30,7 @@ class FoldedWords:
 
         utf8, tables = batch.utf8, folding()
         bounds = np.empty(batch.num_rows + 1, np.int64)
-        hashes = np.empty(int(utf8.offsets[-1] - utf8.offsets[0]), np.uint64)
+        hashes = np.empty((int(utf8.offsets[-1] - utf8.offsets[0]) + batch.num_rows) // 2, np.uint64)
         m = kernels_fold.hash_words(utf8.data, utf8.offsets, classes(), tables.single, tables.several, bounds, hashes)
         return cls(bounds, hashes[:m])
 

@@ -193,7 +193,8 @@ def hash_words(data, offsets, classes, single, several, bounds, hashes):
     Args:
         single, several: the tables of `stages.text.unicode_fold.Folding`.
         bounds: out, `n + 1`: the words of document `d` are `hashes[bounds[d]:bounds[d + 1]]`.
-        hashes: out; must hold one for every byte.
+        hashes: out; must hold half as many as there are bytes and documents. Words of a document have something between
+            them, unless they are letters of scripts without spaces, which take three bytes.
     """
     ascii_table = ascii_classes(classes, 0xFF)
     kinds = _byte_kinds(ascii_table)

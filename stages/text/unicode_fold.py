@@ -56,6 +56,13 @@ def folding() -> Folding:
     return tables
 
 
+@lru_cache(maxsize=1)
+def unicode_version() -> str:
+    """The version of Unicode that the committed table is of."""
+    with np.load(TABLE_PATH) as archive:
+        return str(archive["unicode_version"])
+
+
 def fold(text: str) -> str:
     """The text folded, code point by code point: for tests, and for words that come from elsewhere."""
     tables = folding()

@@ -16,7 +16,7 @@ from stages.dedup.folded import FoldedWords
 from stages.dedup.minhash import is_empty, jaccard, signatures
 from stages.errors import ConfigError
 from stages.text.batch import TextBatch
-from stages.text.unicode_fold import NUM_CODE_POINTS, fold
+from stages.text.unicode_tables import UNSPACED, classes
 from stages.text.views import hash_word
 from tests import naive, naive_dedup
 from tests.strategies import documents, texts
@@ -77,11 +77,13 @@ def test_unicode_forms_make_no_difference(text: str) -> None:
     assert first == second
 
 
-def test_the_folding_table_is_that_of_the_twin() -> None:
-    for code in range(NUM_CODE_POINTS):
-        if not 0xD800 <= code < 0xE000:
-            assert fold(chr(code)) == naive_dedup.fold(chr(code)), hex(code)
-    assert fold("\U000e0100") == "\U000e0100"
+def test_words_fit_where_they_are_put() -> None:
+    """What the size of `FoldedWords.hash` rests on, and the texts with the most words for their bytes."""
+    assert len(chr(np.flatnonzero(classes() & UNSPACED).min()).encode()) == 3
+    for several in (["a日" * 1000 + "a"] * 3, ["a b " * 1000 + "a"] * 3, ["a"] * 1000, ["a", "", "日", "a b", "b"]):
+        size = sum(len(text.encode()) for text in several) + len(several)
+        folded = FoldedWords.of(TextBatch.from_texts(several))
+        assert folded.hash.size == sum(len(naive_dedup.folded_words(text)) for text in several) <= size // 2
 
 
 @settings(deadline=None, max_examples=200)

@@ -94,7 +94,7 @@ def test_linked_groups_are_the_components_of_the_candidates(corpus: tuple[list[s
 def test_planted_edits_are_found_as_often_as_their_similarity_says(name: str) -> None:
     pairs = list(planted.pairs(name, 80))
     originals, copies = zip(*pairs, strict=True)
-    exact = np.array([similarity(a, b) for a, b in pairs])
+    exact = np.array([naive_dedup.similarity(a, b, NGRAM) for a, b in pairs])
     first, second = (signatures(TextBatch.from_texts(list(texts)), NGRAM, NUM_PERM) for texts in (originals, copies))
     if planted.EDITS[name].harmless:
         assert (exact == 1).all()
@@ -103,10 +103,6 @@ def test_planted_edits_are_found_as_often_as_their_similarity_says(name: str) ->
     for bands in PRESETS.values():
         found = (band_keys(first, *bands) == band_keys(second, *bands)).any(axis=1)
         assert_expected(int(found.sum()), s_curve(*bands, exact), str(bands))
-
-
-def similarity(a: str, b: str) -> float:
-    return naive_dedup.jaccard(*(naive_dedup.ngrams(naive_dedup.folded_words(text), NGRAM) for text in (a, b)))
 
 
 def test_estimates_agree_with_datasketch(corpus: tuple[list[str], dict[Pair, float]]) -> None:
