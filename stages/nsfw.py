@@ -28,7 +28,7 @@ weighs as much as 56 on a page of a thousand."""
 
 class Nsfw(Filter):
     """Obscenity, abuse and hate, after Llama 3's dirty-word counts (Dubey et al. 2024, arXiv 2407.21783, section 3.1.1)
-    and Dolma's taggers (Soldaini et al. 2024, arXiv 2402.00159, section 5.4). Classifier and calibration are ours.
+    and Dolma's taggers (Soldaini et al. 2024, arXiv 2402.00159). Classifier and calibration are ours.
 
     Lists for 29 languages come from two packages, and go by language (`language.label`, if a stage measured it, else
     all lists). The classifier is a fastText model trained on posts in 12 languages; what it is good for, and where it
@@ -43,7 +43,7 @@ class Nsfw(Filter):
     classifier_score: Score = Bounds()
     """The classifier's probability, for half of all text being abusive. It reads words and character n-grams, and has
     seen short posts: see `score` for text of any length."""
-    score: Score = Bounds(max=0.7)
+    score: Score = Bounds(max=0.6)
     """Lists and classifier combined, calibrated on posts from sources that the classifier had not seen, half of them
     abusive. Null for a text without words."""
 

@@ -24,6 +24,8 @@ from pipeline.training.rows import LabelledRows, balanced_weights, read_rows
 from pipeline.training.search import Floats, Found, folds, group_aucs, is_covered, search
 from stages.errors import InputError
 
+CLEAN = ("0", "0.0", "false")
+"""Labels of rows without abuse."""
 MAX_BYTES = 2_000_000
 BOUNDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -68,7 +70,7 @@ def train(
     """
     from stages.fasttext.tokens import training_text
 
-    first, second = read_rows(train_path), read_rows(test_path)
+    first, second = read_rows(train_path, negative=CLEAN), read_rows(test_path, negative=CLEAN)
     rows = first + second
     usable = np.arange(len(rows)) < len(first)
     for part in excluded_licenses:
@@ -129,8 +131,8 @@ def means(judged: Judged) -> dict[str, float]:
     return {name: float(np.mean(values)) if values else float("nan") for name, values in groups.items()}
 
 
-def write_card(judged: Judged, name: str, size: int, extra: dict[str, Floats] | None = None) -> str:
-    """The card's measured part, as Markdown. `extra` are further scores of all rows, for the table by source."""
+def write_card(judged: Judged, name: str, size: int) -> str:
+    """The card, as Markdown."""
     rows, usable = judged.rows, judged.usable
     held_out = rows.take(~usable)
     weights = balanced_weights(rows)
@@ -141,8 +143,7 @@ def write_card(judged: Judged, name: str, size: int, extra: dict[str, Floats] | 
     def training(source: str, language: str) -> str:
         return "" if usable[rows.sources == source].any() else "unseen source"
 
-    scores = {"classifier": judged.unseen_classifier, "score": judged.unseen_score, **(extra or {})}
-    held_scores = {"score": judged.score[~usable]} | {k: v[~usable] for k, v in (extra or {}).items()}
+    scores = {"classifier": judged.unseen_classifier, "score": judged.unseen_score}
     error = expected_calibration_error(rows.labels, judged.unseen_score, weights)
     parts = [
         f"# {name}: model card\n",
@@ -155,7 +156,7 @@ def write_card(judged: Judged, name: str, size: int, extra: dict[str, Floats] | 
         card.table(("mean over sources and languages", "AUC"), means(judged).items()),
         "\n## Held-out rows\n",
         "Rows that the model was not trained on: of its own sources, and of sources left out for their licence. AUC:\n",
-        card.group_table(held_out, held_scores, training),
+        card.group_table(held_out, {"score": judged.score[~usable]}, training),
         f"\nAll held-out rows: {auc(held_out.labels, judged.score[~usable]):.3f}\n",
         "## Confusion\n", "Held-out rows, as they come:\n",
         card.confusion_table(held_out, judged.score[~usable], BOUNDS),

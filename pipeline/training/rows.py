@@ -63,14 +63,16 @@ class LabelledRows:
         return {pair: np.array(rows, np.int64) for pair, rows in sorted(pairs.items())}
 
 
-def read_rows(path: str | Path, positive: tuple[str, ...] = ("1", "true")) -> LabelledRows:
+def read_rows(
+    path: str | Path, positive: tuple[str, ...] = ("1", "1.0", "true"), negative: tuple[str, ...] | None = None
+) -> LabelledRows:
     """The labelled rows of a Parquet or JSON lines file; rows without text or label are left out.
 
     Columns: `text`, `label`; also `lang`, `source` and `license` if there. A label is positive if it is, as lower-case
-    text, one of `positive`.
+    text, one of `positive`; if `negative` is given, every other one must be in that.
 
-    Raises MissingInputError for a file or a column that is not there, InputError for one that cannot be read, or that
-    has one class only.
+    Raises MissingInputError for a file or a column that is not there, InputError for one that cannot be read, for a
+    label that is neither, and for rows of one class only.
     """
     table = _read_table(Path(path))
     missing = [name for name in REQUIRED if name not in table.column_names]
@@ -80,7 +82,14 @@ def read_rows(path: str | Path, positive: tuple[str, ...] = ("1", "true")) -> La
             f"Training needs text and label, and uses lang, source and license"
         )
     table = table.filter(pc.and_(pc.is_valid(table["text"]), pc.is_valid(table["label"])))
-    labels = [str(label).lower() in positive for label in table["label"].to_pylist()]
+    names = [str(label).lower() for label in table["label"].to_pylist()]
+    unknown = sorted(set(names).difference(positive, negative)) if negative is not None else []
+    if unknown:
+        raise InputError(
+            f"{path}: label '{unknown[0]}' is neither positive ({', '.join(positive)}) nor negative "
+            f"({', '.join(negative or ())})"
+        )
+    labels = [name in positive for name in names]
     rows = LabelledRows(
         pa.concat_arrays([pa.array([], pa.large_string()), *table["text"].cast(pa.large_string()).chunks]),
         np.array(labels, np.bool_), *(_column(table, name) for name in OPTIONAL),

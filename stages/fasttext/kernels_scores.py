@@ -157,8 +157,10 @@ def sum_tokens(inp, output, slots, is_projected, memo, memo_counts, sums, counts
                         first = n
                         if subwords:
                             i, n = gather_subwords(scratch, size + 2, i, minn, maxn, num_buckets, bucket_bits, rows, n)
-                            find_rows(bucket_bits, bucket_ranks, bucket_rows, num_words, rows, first, n)
-                        add_rows(dense, codes, centroids, dsub, norm_codes, norm_centroids, rows, n, vector)
+                            if n > first:
+                                find_rows(bucket_bits, bucket_ranks, bucket_rows, num_words, rows, first, n)
+                        if n:
+                            add_rows(dense, codes, centroids, dsub, norm_codes, norm_centroids, rows, n, vector)
                         count += n
                         n = int64(0)
                         if not subwords or i >= size + 2:

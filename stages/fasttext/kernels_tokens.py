@@ -191,8 +191,11 @@ def intern(
     lower, table, starts, token_bytes, hashes, fill,
     slot, own_start, own_stop, num_own,
 ):  # fmt: skip
-    """Slots of tokens, by their hashes; bytes are read only of those that are new."""
-    own = 0
+    """Slots of tokens, by their hashes; bytes are read only of those that are new.
+
+    `num_own` gets the number of tokens without a slot, and how many of them are for want of room.
+    """
+    own = unplaced = 0
     for d in range(offsets.shape[0] - 1):
         low = offsets[d]
         for t in range(begin[d], end[d]):
@@ -207,8 +210,10 @@ def intern(
                     own_stop[own] = stop[t]
                     found = -1 - own
                     own += 1
+                    unplaced += last - first <= MAX_TOKEN_BYTES
             slot[t] = found
     num_own[0] = own
+    num_own[1] = unplaced
 
 
 @njit(int64(BYTES, INT64S, INT64S, INT64S, INT32S, INT32S, INT32S, uint8[::1], int64[::1]), nogil=True, cache=True)

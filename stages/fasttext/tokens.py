@@ -2,8 +2,9 @@
 
 A token is looked up by its 64-bit hash once per batch; its slot is what models know it by. Each model keeps a memo of
 what a slot stands for, so that a token seen before costs a model one addition of a short row. The vocabulary is
-bounded: one that has become half full is given up when the next batch comes, with the memos that hang on it. What was
-seen before never changes a result: a memo holds what would be computed again.
+bounded. Once full it stays as it is, since what came first is what is common, and further tokens are computed whenever
+they come. When those are more than a tenth of a batch, the corpus has turned to something else: vocabulary and memos
+are given up and made anew. What was seen before never changes a result: a memo holds what would be computed again.
 
 Two ways to cut a text into tokens:
 
@@ -62,6 +63,8 @@ class Vocabulary:
     hashes: npt.NDArray[np.uint32] = field(init=False)
     fill: Int64s = field(init=False)
     """One value: slots in use."""
+    is_outdated: bool = False
+    """More than a tenth of the last batch's tokens found no room."""
     memos: dict[Model, Memo] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -71,11 +74,6 @@ class Vocabulary:
         self.hashes = np.empty(self.max_slots, np.uint32)
         self.fill = np.zeros(1, np.int64)
         intern_spaced(Utf8(np.frombuffer(b"</s>", np.uint8), np.array([0, 4], np.int64)), self)
-
-    @property
-    def is_half_full(self) -> bool:
-        used = int(self.fill[0])
-        return used > self.max_slots // 2 or int(self.starts[used]) > MAX_VOCABULARY_BYTES // 2
 
     def memo(self, model: Model) -> Memo:
         """What is known of the slots by a model."""
@@ -131,7 +129,7 @@ def slots(batch: TextBatch, tokens: Tokens) -> Slots:
 
 def _slots(batch: TextBatch, tokens: Tokens) -> Slots:
     vocabulary = _vocabularies.get(tokens)
-    if vocabulary is None or vocabulary.is_half_full:
+    if vocabulary is None or vocabulary.is_outdated:
         vocabulary = Vocabulary(lower() if tokens == "words" else np.zeros(0, np.int32))
         _vocabularies[tokens] = vocabulary
     if tokens == "words":
@@ -165,13 +163,14 @@ def _intern(
     hashes: npt.NDArray[np.uint64],
 ) -> Slots:
     slot, own_start, own_stop = (np.empty(len(start), np.int32) for _ in range(3))
-    num_own = np.empty(1, np.int64)
+    num_own = np.empty(2, np.int64)
     kernels_tokens.intern(
         utf8.data, utf8.offsets, begin, end, start, stop, hashes, vocabulary.lower, vocabulary.table,
         vocabulary.starts, vocabulary.token_bytes, vocabulary.hashes, vocabulary.fill, slot, own_start, own_stop,
         num_own,
     )  # fmt: skip
-    own = int(num_own[0])
+    own, unplaced = num_own.tolist()
+    vocabulary.is_outdated = unplaced > len(slot) // 10
     return Slots(vocabulary, begin, end, slot, start, own_start[:own], own_stop[:own])
 
 

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from benchmarks.borderline import TABLES, marked
 from stages.contract import decide, run_stage
 from stages.errors import StageError
 from stages.language import Language
 from stages.nsfw import DEFAULT_MODEL, Nsfw, combine, head_columns, read_head
 from stages.text.batch import TextBatch
 from tests.reference.oracle import data_path
-from tests.sober_texts import SOBER
+from tests.sober_texts import FRESH, SOBER
 
 ABUSE = "you are such a stupid piece of shit, nobody wants you here, go fuck yourself"
 
@@ -98,15 +99,20 @@ def test_the_columns_of_the_head_are_bounded():
     assert columns[:, 1] == pytest.approx(np.log1p([0, 5, 500 / 18]))
 
 
-@pytest.mark.parametrize("topic", SOBER)
-def test_sober_text_is_not_flagged(topic):
-    """At the default bound, at most one text in twenty-four; see docs/models/nsfw.md for what was measured."""
+@pytest.mark.parametrize(("texts", "least"), [(SOBER, 24), (FRESH, 10)], ids=["first", "fresh"])
+def test_sober_text_is_not_flagged(texts, least):
+    """At the default bound; docs/models/nsfw.md says what was measured. The ceiling is one text in a topic."""
     stage = Nsfw()
-    batch, _ = run_stage(Language(), TextBatch.from_texts([text for _, text in SOBER[topic]]))
-    _, columns = run_stage(stage, batch)
-    flagged = decide(stage, columns, None)["score"]
-    assert len(flagged) >= 24
-    assert flagged.sum() <= 1, [SOBER[topic][i] for i in np.flatnonzero(flagged)]
+    for topic, own in texts.items():
+        batch, _ = run_stage(Language(), TextBatch.from_texts([text for _, text in own]))
+        flagged = decide(stage, run_stage(stage, batch)[1], None)["score"]
+        assert len(flagged) >= least
+        assert flagged.sum() <= 1, [own[i] for i in np.flatnonzero(flagged)] + [topic]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_tables_in_the_docs_are_true(name):
+    assert marked(name) == TABLES[name][1](), "run: python -m benchmarks.borderline --write"
 
 
 def test_ordinary_pages_are_not_flagged():

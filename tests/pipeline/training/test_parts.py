@@ -58,6 +58,13 @@ def test_rows_that_cannot_be_trained_on(tmp_path, columns, error, message):
         read_rows(tmp_path / "rows.parquet")
 
 
+def test_a_label_of_no_class_is_named(tmp_path):
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "label": ["1", "0", "toxic"]}), tmp_path / "rows.parquet")
+    assert read_rows(tmp_path / "rows.parquet").labels.tolist() == [True, False, False]
+    with pytest.raises(InputError, match=r"label 'toxic' is neither positive \(1, .*\) nor negative \(0\)"):
+        read_rows(tmp_path / "rows.parquet", negative=("0",))
+
+
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(MissingInputError, match="there is no file"):
         read_rows(tmp_path / "nothing.parquet")

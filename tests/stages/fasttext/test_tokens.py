@@ -66,16 +66,23 @@ def test_a_memo_without_room_gives_the_same_bytes(model, fresh, monkeypatch):
     assert scores(model, TEXTS, "whitespace") == expected
 
 
-def test_a_vocabulary_that_is_half_full_is_given_up(model, fresh, monkeypatch):
+def test_a_full_vocabulary_is_given_up_when_the_text_is_another(model, fresh, monkeypatch):
     expected = scores(model, TEXTS, "words")
-    monkeypatch.setattr(tokens.Vocabulary, "__init__", small(64))
+    monkeypatch.setattr(tokens.Vocabulary, "__init__", small(8))
     fresh()
-    batch = TextBatch.from_texts(TEXTS)
-    predict.label_scores(model, batch, model.labels, "words")
+    same = " ".join(f"word{i}" for i in range(20))
+    batch = TextBatch.from_texts(["word0 word1 word2 word3 word4 word5 word6"])
+    assert predict.label_scores(model, batch, model.labels, "words").shape
     first = tokens._vocabularies["words"]
-    assert scores(model, ["another text"], "words")
+    assert int(first.fill[0]) == 8
+    scores(model, ["word1 word2 word3 word0 " * 5 + "word7"], "words")
+    assert tokens._vocabularies["words"] is first  # one in 21 has no room
+    scores(model, [same], "words")
+    assert tokens._vocabularies["words"] is first  # most have none: known after the fact
+    scores(model, [same], "words")
     assert tokens._vocabularies["words"] is not first
-    assert predict.label_scores(model, batch, model.labels, "words").tobytes() == expected  # it keeps its own
+    assert predict.label_scores(model, TextBatch.from_texts(TEXTS), model.labels, "words").tobytes() == expected
+    assert predict.label_scores(model, batch, model.labels, "words").shape  # a batch keeps its own
 
 
 def test_dropped_documents_cost_nothing_again(model, monkeypatch):
