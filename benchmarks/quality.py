@@ -46,7 +46,7 @@ def judged(data: Path, cache: Path) -> tuple[pa.Table, Material, Unseen]:
         labelled = read_rows(Path(folder, "rows.parquet"), POSITIVE)
         ordinary = read_reference(str(Path(folder, "reference.parquet")))
     material = Material.of(labelled, np.array(may_be_trained_on(rows), np.bool_), ordinary)
-    return rows, material, judge_unseen(material, lambda line: print(line, file=sys.stderr, flush=True))
+    return rows, material, judge_unseen(material, report=lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def pair_auc(high: Mask, low: Mask, sources: npt.NDArray[np.str_], scores: Floats) -> float:
