@@ -74,6 +74,7 @@ def test_style_is_counted_as_its_twin_counts_it(texts):
         ("mail a@b.org or ftp://x", {"links": 2}),
         ("NASA and UNO, don't", {"upper_words": 2, "apostrophe_words": 1, "commas": 1}),
         ("Zwölf Boxkämpfer jagen", {"capital_inner_words": 1, "inner_words": 2}),
+        ("私は Tokyo Tower が好き", {"title_words": 0, "inner_words": 6, "capital_inner_words": 2}),
         ("one\ntwo. three", {"segments": 3}),
     ],
 )
