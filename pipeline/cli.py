@@ -121,13 +121,17 @@ def annotate(
 
 @app.command()
 def train(
-    what: Annotated[str, typer.Argument(metavar="STAGE", help="What the model is for: nsfw.")],
+    what: Annotated[str, typer.Argument(metavar="STAGE", help="What the model is for: nsfw, quality.")],
     train: Annotated[str, typer.Option("--train", metavar="FILE", help="Labelled rows, Parquet or JSON lines.")],
     test: Annotated[str, typer.Option("--test", metavar="FILE", help="Rows to judge by, of the same columns.")],
     output: Annotated[Path, typer.Option(metavar="MODEL", help="The model, a .ftz file; its card goes beside it.")],
     time: Annotated[float, typer.Option(min=0, help="Seconds that the search for hyper-parameters may take.")] = 300,
     exclude_license: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Judge rows of such a licence, train on none; repeatable.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="quality: ordinary text in many languages, to set them on one scale."),
     ] = None,
 ) -> None:
     """Train a classifier for a stage: columns text, label (0 or 1), and lang, source, license if there."""
@@ -136,7 +140,7 @@ def train(
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    train_model(what, train, test, output, time, tuple(exclude_license or ()), report)
+    train_model(what, train, test, output, time, tuple(exclude_license or ()), report, reference)
 
 
 @app.command("stages")

@@ -16,14 +16,14 @@ from stages.text.kernels_words import HAS_LETTER, PUNCTUATION
 from stages.text.unicode_tables import DIGIT, LOWER, TERMINAL, UPPER
 
 COUNTS = (
-    "words", "marks", "letter_words", "letters", "short_words", "long_words", "cased_words", "upper_words",
+    "words", "marks", "letter_words", "letters", "short_words", "long_words", "upper_words",
     "mixed_words", "stretched_words", "apostrophe_words", "inner_words", "capital_inner_words", "segment_words",
     "title_words", "segments", "long_line_words", "commas", "exclamations", "questions", "currencies", "links",
     "symbols",
 )  # fmt: skip
 """Columns of `count_style`; see `stages.quality_features` for what they are counts of."""
 (
-    WORDS, MARKS, LETTER_WORDS, LETTERS, SHORT_WORDS, LONG_WORDS, CASED_WORDS, UPPER_WORDS,
+    WORDS, MARKS, LETTER_WORDS, LETTERS, SHORT_WORDS, LONG_WORDS, UPPER_WORDS,
     MIXED_WORDS, STRETCHED_WORDS, APOSTROPHE_WORDS, INNER_WORDS, CAPITAL_INNER_WORDS, SEGMENT_WORDS,
     TITLE_WORDS, SEGMENTS, LONG_LINE_WORDS, COMMAS, EXCLAMATIONS, QUESTIONS, CURRENCIES, LINKS,
     SYMBOLS,
@@ -102,14 +102,16 @@ def _read_word(data, i, high, classes, ascii_table):
 
 
 @njit
-def _close_segment(counts, words, cased, capitals):
-    """Count a segment of so many words; `cased` and `capitals` are of its longer words after the first."""
+def _close_segment(counts, words, inner, capitals):
+    """Count a segment of so many words; `inner` words come after the first, without short ones such as *of* and *the*,
+    and `capitals` of them start with a capital. Words of scripts without case are never short, so that a few Latin
+    names make no title of a Japanese sentence."""
     if words == 0:
         return
     counts[SEGMENTS] += 1
-    if cased >= 2:
+    if inner >= 2:
         counts[SEGMENT_WORDS] += words
-        if 3 * capitals > 2 * cased:
+        if 3 * capitals > 2 * inner:
             counts[TITLE_WORDS] += words
 
 
@@ -131,14 +133,14 @@ def count_style(
         counts = out[d]
         counts[:] = 0
         line = line_begin[d]
-        line_words = segment = cased = capitals = int64(0)
+        line_words = segment = inner = capitals = int64(0)
         for k in range(begin[d], end[d]):
             if line + 1 < line_end[d] and start[k] >= line_start[line + 1]:
                 while line + 1 < line_end[d] and start[k] >= line_start[line + 1]:
                     line += 1
                 counts[LONG_LINE_WORDS] += line_words if line_words >= MIN_LINE_WORDS else 0
-                _close_segment(counts, segment, cased, capitals)
-                line_words = segment = cased = capitals = int64(0)
+                _close_segment(counts, segment, inner, capitals)
+                line_words = segment = inner = capitals = int64(0)
             i = base + start[k]
             code, _ = decode(data, i)
             kind = int64(classes[code])
@@ -150,8 +152,8 @@ def count_style(
                 elif code == _COLON and i + 2 < high and data[i + 1] == _SLASH and data[i + 2] == _SLASH:
                     counts[LINKS] += 1
                 if kind & TERMINAL:
-                    _close_segment(counts, segment, cased, capitals)
-                    segment = cased = capitals = int64(0)
+                    _close_segment(counts, segment, inner, capitals)
+                    segment = inner = capitals = int64(0)
                 continue
             counts[WORDS] += 1
             line_words += 1
@@ -167,15 +169,13 @@ def count_style(
             counts[MIXED_WORDS] += digits > 0
             counts[APOSTROPHE_WORDS] += apostrophes > 0
             counts[STRETCHED_WORDS] += stretched
-            if kind & (UPPER | LOWER):
+            counts[UPPER_WORDS] += upper >= 2 and lower == 0
+            if segment > 1:
                 is_capital = int64((kind & UPPER) != 0)
-                counts[CASED_WORDS] += 1
-                counts[UPPER_WORDS] += upper >= 2 and lower == 0
-                if segment > 1:
-                    counts[INNER_WORDS] += 1
-                    counts[CAPITAL_INNER_WORDS] += is_capital
-                    if chars > MAX_SHORT_CHARS:
-                        cased += 1
-                        capitals += is_capital
+                counts[INNER_WORDS] += 1
+                counts[CAPITAL_INNER_WORDS] += is_capital
+                if chars > MAX_SHORT_CHARS or not kind & (UPPER | LOWER):
+                    inner += 1
+                    capitals += is_capital
         counts[LONG_LINE_WORDS] += line_words if line_words >= MIN_LINE_WORDS else 0
-        _close_segment(counts, segment, cased, capitals)
+        _close_segment(counts, segment, inner, capitals)

@@ -82,10 +82,11 @@ class Quality(Fitted):
         languages = [head.language] * batch.num_rows if batch.languages is None else batch.languages.to_pylist()
         classifier = self._classifier_scores(batch, np.array([name == head.language for name in languages], np.bool_))
         features = head.features.logit(measure_features(batch))
-        score = head.score(head.combined(features, logit_of(classifier), languages))
-        nothing = batch.words.count == 0
-        features[nothing] = score[nothing] = classifier[nothing] = np.nan
-        return classifier, sigmoid(features).astype(np.float32), score.astype(np.float32)
+        combined = head.combined(features, logit_of(classifier), languages)
+        scores = classifier, sigmoid(features).astype(np.float32), head.score(combined).astype(np.float32)
+        for column in scores:
+            column[batch.words.count == 0] = np.nan
+        return scores
 
     def _classifier_scores(self, batch: TextBatch, is_read: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         from stages.fasttext import model, predict

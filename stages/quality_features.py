@@ -42,7 +42,7 @@ class Feature(NamedTuple):
 FEATURES: dict[str, Feature] = {
     "capital": Feature("capital_inner_words", "inner_words", False, 0.12, 6, root=False),
     "title": Feature("title_words", "segment_words", False, 0.05, 10, root=False),
-    "upper": Feature("upper_words", "cased_words", False, 0.02, 20),
+    "upper": Feature("upper_words", "letter_words", False, 0.02, 20),
     "mixed": Feature("mixed_words", "letter_words", False, 0.004, 20),
     "stretched": Feature("stretched_words", "letter_words", False, 0.002, 20),
     "apostrophe": Feature("apostrophe_words", "letter_words", False, 0.01, 20),

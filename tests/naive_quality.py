@@ -77,14 +77,12 @@ def _segment(segment: list[tuple[str, int]], add) -> None:  # type: ignore[no-un
         add("mixed_words", any(kind & DIGIT for kind in kinds))
         add("apostrophe_words", any(char in "'’" for char in word))
         add("stretched_words", any(word[i] == word[i + 1] == word[i + 2] != "." for i in range(len(word) - 2)))
-        if is_cased:
-            add("cased_words")
-            add("upper_words", sum(bool(k & UPPER) for k in kinds) >= 2 and not any(k & LOWER for k in kinds))
-            if place > 0:
-                add("inner_words")
-                add("capital_inner_words", is_capital)
-                if len(word) > 3:
-                    longer.append(is_capital)
+        add("upper_words", sum(bool(k & UPPER) for k in kinds) >= 2 and not any(k & LOWER for k in kinds))
+        if place > 0:
+            add("inner_words")
+            add("capital_inner_words", is_capital)
+            if len(word) > 3 or not is_cased:
+                longer.append(is_capital)
     if len(longer) >= 2:
         add("segment_words", len(segment))
         add("title_words", len(segment) if 3 * sum(longer) > 2 * len(longer) else 0)

@@ -9,6 +9,10 @@ metrics.py     AUC, confusion, reliability
 head.py        a logistic regression on few numbers, for combining and calibrating scores
 card.py        the model card
 nsfw.py        what `tamis train nsfw` does
+signed.py      logistic regression whose coefficients may not be negative
+excerpts.py    parts and damaged copies of labelled documents
+quality.py     what `tamis train quality` does
+quality_rows.py  the rows that the default quality model is trained on
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from pathlib import Path
 
 from stages.errors import ConfigError
 
-TRAINERS = {"nsfw": "pipeline.training.nsfw:train"}
+TRAINERS = {"nsfw": "pipeline.training.nsfw:train", "quality": "pipeline.training.quality:train"}
 """What can be trained, and the function that does it."""
 
 
@@ -31,12 +35,20 @@ def train(
     seconds: float,
     excluded_licenses: tuple[str, ...],
     report: Callable[[str], None],
+    reference_path: str | None = None,
 ) -> None:
-    """Train a model for the stage `what` and write it with its calibration and card. Raises ConfigError for others."""
+    """Train a model for the stage `what` and write it with its calibration and card. Raises ConfigError for others.
+
+    Args:
+        reference_path: ordinary text in many languages; of use to `quality` alone.
+    """
     if what not in TRAINERS:
         raise ConfigError(f"there is no training for '{what}'. There is: {', '.join(TRAINERS)}")
     if output.suffix != ".ftz":
         raise ConfigError(f"--output should end in .ftz, as quantised fastText models do, not {output.name}")
+    if reference_path is not None and what != "quality":
+        raise ConfigError(f"--reference sets the languages of quality on one scale; {what} has no use for it")
     output.parent.mkdir(parents=True, exist_ok=True)
     module, _, function = TRAINERS[what].partition(":")
-    getattr(import_module(module), function)(train_path, test_path, output, seconds, excluded_licenses, report)
+    more = {} if reference_path is None else {"reference_path": reference_path}
+    getattr(import_module(module), function)(train_path, test_path, output, seconds, excluded_licenses, report, **more)

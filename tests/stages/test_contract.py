@@ -54,15 +54,23 @@ def batch_of(texts: list[str]) -> TextBatch:
     return TextBatch.from_texts(texts, url=pa.array((URLS * len(texts))[: len(texts)], pa.string()))
 
 
+def with_needs(stage: Stage, batch: TextBatch) -> TextBatch:
+    """The batch after the stages whose signals this one reads."""
+    for giver in sorted({signal.split(".")[0] for signal in stage.needs}):
+        batch, _ = run_stage(stages.load(giver)(), batch)
+    return batch
+
+
 def given_to(stage: Stage, batch: TextBatch) -> pa.Table | None:
     """What a Fitted stage has learned from the samples, or a Barrier resolved of the batch."""
     if isinstance(stage, Barrier):
         return resolution_of(stage, batch)
-    return stage.fit(batch_of(TEXT_SAMPLES)) if isinstance(stage, Fitted) else None
+    return stage.fit(with_needs(stage, batch_of(TEXT_SAMPLES))) if isinstance(stage, Fitted) else None
 
 
 def apply(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Array]]:
-    return run_stage(stage, batch, given_to(stage, batch))
+    """A stage on a batch, after those that it needs, given what it has to be."""
+    return run_stage(stage, with_needs(stage, batch), given_to(stage, batch))
 
 
 def test_signals_have_their_declared_types(stage):
@@ -73,7 +81,8 @@ def test_signals_have_their_declared_types(stage):
             assert columns[name].type == signal.type
             assert len(columns[name]) == len(texts)
         assert after.num_rows == len(texts)
-        assert set(after.signals) == {f"{stage.name}.{name}" for name in columns}
+        new = set(after.signals) - set(with_needs(stage, batch_of(texts)).signals)
+        assert new == {f"{stage.name}.{name}" for name in columns}
 
 
 def test_any_split_gives_the_same_answer(stage):
@@ -84,7 +93,7 @@ def test_any_split_gives_the_same_answer(stage):
         parts = []
         for rows in np.split(np.arange(len(TEXT_SAMPLES)), [cut]):
             own = given.take(pa.array(rows)) if isinstance(stage, Barrier) else given
-            parts.append(run_stage(stage, batch.take(rows), own))
+            parts.append(run_stage(stage, with_needs(stage, batch.take(rows)), own))
         for name, column in whole[1].items():
             assert pa.concat_arrays([columns[name] for _, columns in parts]).equals(column), name
         texts = [text for after, _ in parts for text in after.table["text"].to_pylist()]
@@ -115,10 +124,11 @@ def test_views_computed_before_change_nothing(stage):
 def test_a_stage_can_learn_from_nothing(stage):
     if not isinstance(stage, Fitted):
         pytest.skip("it learns nothing of the corpus")
-    _, columns = run_stage(stage, batch_of(TEXT_SAMPLES), stage.fit(batch_of([])))
+    batch = with_needs(stage, batch_of(TEXT_SAMPLES))
+    _, columns = run_stage(stage, batch, stage.fit(with_needs(stage, batch_of([]))))
     assert list(columns) == list(stage.signals())
     with pytest.raises(StageError, match="was not shown any of it"):
-        run_stage(stage, batch_of(TEXT_SAMPLES))
+        run_stage(stage, batch)
 
 
 def test_null_never_drops(stage):
