@@ -26,6 +26,7 @@ REGISTRY = {
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
     "llama3": "stages.heuristics.llama3:Llama3",
+    "same_url": "stages.dedup.same_url:SameUrl",
     "exact": "stages.dedup.duplicates:Exact",
     "lines": "stages.dedup.boilerplate:Lines",
     "minhash": "stages.dedup.duplicates:MinHash",
