@@ -58,10 +58,13 @@ def our_parts(texts: list[str]) -> dict[str, Callable[[], Any]]:
 
     batch = TextBatch.from_texts(texts)
     words, signature = FoldedWords.of(batch), signatures(batch)
+    split = TextBatch.from_texts(texts)
+    assert split.words
     return {
         "tamis 14 x 8": lambda: band_keys(signatures(batch, num_perm=112), 14, 8),
         "tamis 32 x 8": lambda: band_keys(signatures(batch), 32, 8),
         "- folded words": lambda: FoldedWords.of(batch),
+        "- folded words, shared words given": lambda: FoldedWords.of(split),
         "- sketch, 256 slots": lambda: signatures(batch, words=words),
         "- keys of 32 bands": lambda: band_keys(signature, 32, 8),
         "exact keys, words": lambda: exact_keys(batch),

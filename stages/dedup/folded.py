@@ -30,6 +30,14 @@ class FoldedWords:
 
         utf8, tables = batch.utf8, folding()
         bounds = np.empty(batch.num_rows + 1, np.int64)
+        if "words" in batch.__dict__:  # an earlier stage needed them: no need to look for them again
+            words = batch.words
+            hashes = np.empty(int(words.count.sum()), np.uint64)
+            m = kernels_fold.hash_spans(
+                utf8.data, utf8.offsets, words.begin, words.end, words.start, words.stop, words.flags, tables.single,
+                tables.several, bounds, hashes,
+            )  # fmt: skip
+            return cls(bounds, hashes[:m])
         hashes = np.empty((int(utf8.offsets[-1] - utf8.offsets[0]) + batch.num_rows) // 2, np.uint64)
         m = kernels_fold.hash_words(utf8.data, utf8.offsets, classes(), tables.single, tables.several, bounds, hashes)
         return cls(bounds, hashes[:m])

@@ -15,9 +15,11 @@ from stages.text.kernels import (
     CLASSES,
     DOT,
     EACH_BYTE,
+    FLAGS,
     INT32S,
     INT64S,
     ONE,
+    TOP_BITS,
     add_block,
     ascii_classes,
     decode,
@@ -25,7 +27,7 @@ from stages.text.kernels import (
     load_block,
     skip_space,
 )
-from stages.text.kernels_words import IN_WORD, word_end
+from stages.text.kernels_words import IN_WORD, PUNCTUATION, ascii_letters, word_end
 from stages.text.unicode_tables import APOSTROPHE, IGNORED, JOINER, MARK, SPACE, UNSPACED
 
 TABLE = types.Array(types.int32, 2, "C", readonly=True)
@@ -33,7 +35,7 @@ TABLE = types.Array(types.int32, 2, "C", readonly=True)
 _QUOTE, _COMMA, _UNDERSCORE = 0x27, 0x2C, 0x5F
 _IN_RUN, _INNER_MARK, _NOT_ASCII = 1, 2, 4
 _NUM_EDGES = 8192
-_7, _8, _64 = (np.uint64(number) for number in (7, 8, 64))
+_2, _7, _8, _16, _64 = (np.uint64(number) for number in (2, 7, 8, 16, 64))
 _ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
 _CASE_BITS = EACH_BYTE * np.uint64(0x20)
 
@@ -212,6 +214,43 @@ def hash_words(data, offsets, classes, single, several, bounds, hashes):
                     m += 1
                 else:
                     m = _hash_run(data, first, stop, classes, ascii_table, single, several, hashes, m)
+        bounds[d + 1] = m
+    return m
+
+
+@njit(
+    int64(
+        BYTES, INT64S, INT64S, INT64S, INT32S, INT32S, FLAGS, INT32S, TABLE, int64[::1], uint64[::1],
+    ),
+    nogil=True,
+    cache=True,
+)  # fmt: skip
+def hash_spans(data, offsets, begin, end, start, stop, flags, single, several, bounds, hashes):
+    """What `hash_words` fills, from the columns of `Words`, which somebody else has made already.
+
+    Args:
+        hashes: out; must hold one for every token of the documents.
+    """
+    m = 0
+    bounds[0] = 0
+    for d in range(offsets.shape[0] - 1):
+        for k in range(begin[d], end[d]):
+            if flags[k] & PUNCTUATION:
+                continue
+            i, size = offsets[d] + start[k], uint64(stop[k] - start[k])
+            plain = False
+            if size < _16 and i + 16 <= data.shape[0]:
+                low = load_block(data, i) & (_ALL_BITS >> (_64 - _8 * min(size, _8)))
+                rest = load_block(data, i + 8) & ((ONE << (_8 * (size & _7))) - ONE)
+                rest = rest if size >= _8 else uint64(0)
+                plain = (low | rest) & TOP_BITS == 0
+            if plain:
+                short = add_block(ONE, low | (ascii_letters(low) >> _2))
+                long = add_block(short, rest | (ascii_letters(rest) >> _2))
+                hashes[m] = finish((long if size >= _8 else short) ^ size)
+            else:
+                hashes[m] = _folded_hash(data, i, offsets[d] + stop[k], single, several)
+            m += 1
         bounds[d + 1] = m
     return m
 

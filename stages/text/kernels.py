@@ -8,6 +8,10 @@ in `tests/naive.py`.
 Hashes are 64 bits: a multiply-xor chain over blocks of eight bytes, finished with MurmurHash3's fmix64. That any two
 of 5,000 different words of a document collide has a probability of about 1e-12.
 
+A function with a loop or an early return that takes arrays is not for the hot loop of another: Numba counts a reference
+to each array before the call and one less after it, atomic operations that cost more than hashing a word. Straight-line
+functions, and functions of numbers, are free.
+
 Numba's cache looks at the time stamp of the file that a kernel is in, and not at those of the files it calls into:
 after a change here, touch the other kernel modules or delete their `__pycache__`.
 """

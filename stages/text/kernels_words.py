@@ -107,26 +107,10 @@ def word_end(data, i, high, classes, ascii_table):
 
 
 @njit
-def _ascii_word(data, i, high, ascii_table, ends_word):
-    """End, hash and letters of the word at `i` if it is ASCII and clearly ends; else its end is `i`."""
-    first = i
-    h = ONE
-    letters = uint64(0)
-    while i + 9 <= high:
-        block = load_block(data, i)
-        found = ascii_letters(block)
-        others = (found | ascii_digits(block)) ^ TOP_BITS
-        if others == 0:
-            h = add_block(h, block)
-            letters |= found
-            i += 8
-            continue
-        inside = ((others & (~others + ONE)) >> S7) - ONE  # all bits of the bytes before the first other one
-        i += int64(((inside & EACH_BYTE) * EACH_BYTE) >> S56)
-        if not (ends_word[data[i]] or ascii_table[data[i + 1]] & SPACE):
-            break
-        return i, finish(add_block(h, block & inside) ^ uint64(i - first)), letters | found & inside
-    return first, h, letters
+def _up_to_first(tops):
+    """All bits of the bytes before the first one whose top bit is set, and how many bytes they are."""
+    before = ((tops & (~tops + ONE)) >> S7) - ONE
+    return before, int64(((before & EACH_BYTE) * EACH_BYTE) >> S56)
 
 
 @njit(
@@ -159,17 +143,33 @@ def split_words(data, offsets, classes, begin, end, start, stop, hashes, num_cha
                 continue
             first = i
             if kind & IN_WORD:
-                i, h, letters = _ascii_word(data, i, high, ascii_table, ends_word)
-                if i > first:
+                h, letters, clear = ONE, uint64(0), False
+                while i + 9 <= high:  # ASCII letters and digits, eight at a time
+                    block = load_block(data, i)
+                    found = ascii_letters(block)
+                    others = (found | ascii_digits(block)) ^ TOP_BITS
+                    if others == 0:
+                        h = add_block(h, block)
+                        letters |= found
+                        i += 8
+                        continue
+                    inside, size = _up_to_first(others)
+                    i += size
+                    h = add_block(h, block & inside)
+                    letters |= found & inside
+                    clear = ends_word[data[i]] or ascii_table[data[i + 1]] & SPACE != 0
+                    break
+                if clear:
                     start[m] = first - low
                     stop[m] = i - low
-                    hashes[m] = h
+                    hashes[m] = finish(h ^ uint64(i - first))
                     num_chars[m] = i - first
                     flags[m] = HAS_LETTER if letters else 0
                     m += 1
                     if data[i] == _SPACE:
                         i += 1
                     continue
+                i = first
             elif byte < 0x80 and byte not in (DOT, _HYPHEN):
                 start[m] = i - low
                 i += 1

@@ -45,14 +45,22 @@ def split(folded: FoldedWords) -> list[list[int]]:
 @given(documents())
 def test_folded_words_are_those_of_the_twin(documents: list[str]) -> None:
     expected = [[hash_word(word) for word in naive_dedup.folded_words(text)] for text in documents]
-    assert split(FoldedWords.of(TextBatch.from_texts(documents))) == expected
+    batch = TextBatch.from_texts(documents)
+    assert split(FoldedWords.of(batch)) == expected
+    assert batch.words
+    assert split(FoldedWords.of(batch)) == expected
+    rows = np.arange(len(documents))[::-2]
+    assert split(FoldedWords.of(batch.take(rows))) == [expected[row] for row in rows]
 
 
 def test_long_documents_and_long_words() -> None:
     documents = ["word " * 20_000 + "日本 don't " + "x" * 20_000, "a" * 100_000, "日" * 30_000, " ." * 10_000]
     expected = [["word"] * 20_000 + ["日", "本", "don't", "x" * 20_000], ["a" * 100_000], ["日"] * 30_000, []]
-    folded = FoldedWords.of(TextBatch.from_texts(documents))
+    batch = TextBatch.from_texts(documents)
+    folded = FoldedWords.of(batch)
     assert split(folded) == [[hash_word(word) for word in words] for words in expected]
+    assert batch.words
+    assert np.array_equal(FoldedWords.of(batch).hash, folded.hash)
 
 
 @settings(deadline=None, max_examples=200)
