@@ -236,11 +236,9 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
         return False
     s = SEPARATOR
     if found[0] == "+":
-        if digits[0] == "0" or digits[:2] in ("28", "83", "89") or (found[1:].isdigit() and len(digits) < 10):
-            return False
-        if digits[0] == "1":
-            return bool(re.fullmatch("1[2-9][0-9]{2}[2-9][0-9]{6}", digits))
-        return digits[0] != "7" or len(digits) == 11
+        return _is_international(digits) and not (found[1:].isdigit() and len(digits) < 10)
+    if re.match("00[0-9]{2,}[^0-9]", found) and _is_international(digits[2:]):
+        return True
     american = re.fullmatch(
         rf"(?:1(?:{s})?)?(?:\([2-9][0-9]{{2}}\)({s})?|[2-9][0-9]{{2}}({s}))[2-9][0-9]{{2}}({s})[0-9]{{4}}", found
     )
@@ -265,6 +263,14 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
     if re.match(rf"(?:[018]{s}?)?\((?:19|20)[0-9]{{2}}\)", found) or re.search(r"\)(?: / |/)", found):
         return False
     return not re.search(r"[0-9] ?\Z", text[max(0, first - 2) : first])
+
+
+def _is_international(digits: str) -> bool:
+    if len(digits) < 9 or digits[0] == "0" or digits[:2] in ("28", "83", "89"):
+        return False
+    if digits[0] == "1":
+        return bool(re.fullmatch("1[2-9][0-9]{2}[2-9][0-9]{6}", digits))
+    return digits[0] != "7" or len(digits) == 11
 
 
 FINDERS = {

@@ -304,6 +304,9 @@ def _is_phone(data, low, work, g, h, groups, plus):
         return False
     if plus:
         return _is_international(work[NUMBER], total, h - g)
+    exit_code = work[NUMBER, 0] == 0 and work[NUMBER, 1] == 0 and work[GROUP_SIZE, g] > 3 and h - g > 1
+    if exit_code and not work[GROUP_PAREN, g] and _is_international(work[NUMBER, 2:], total - 2, h - g):
+        return True
     if _is_north_american(work, g, h, total) or _has_trunk_zero(work, g, h, total):
         return True
     return _has_area_code(data, low, work, g, h, total)
