@@ -197,7 +197,8 @@ def phones(text: str) -> Iterator[Found]:
         groups = [(run.start(2) + m.start(), m[0]) for m in re.finditer(GROUP, run[2])]
         if len(groups) > 12 or len(run[0].encode()) < 7:
             continue
-        begins = not re.search(rf"(?:[{W}.,/$#=&@%^~\\*+£€¥-])\Z", text[max(0, run.start() - 1) : run.start()])
+        before = text[max(0, run.start() - 2) : run.start()]
+        begins = not re.search(rf"(?:[{W}.,/$#=&@%^~\\*+£€¥-]|[0-9]:)\Z", before)
         ends = not re.compile(rf"(?![xX][0-9])[{W}%@]|[:,][0-9]").match(text, run.end())
         found, g = False, 0
         while g < len(groups):
@@ -253,6 +254,7 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
         rest = [other.strip() for other in re.findall(s, trunk[3])]
         first_separator = (trunk[1] or trunk[2] or "").strip()
         is_date = re.match(rf"(?:\([0-9]{{2}}\){s}?|[0-9]{{2}}{s})[0-9]{{2}}{s}(?:19|20)[0-9]{{2}}(?![0-9])", found)
+        is_date = is_date or re.fullmatch(rf".*{s}(?:19|20)[0-9]{{2}}{s}[0-9]{{2}}{s}[0-9]{{2}}", trunk[0])
         dots = rest and rest[0] == "." and (first_separator != "." or len(digits) == 12)
         if len(set(rest)) <= 1 and "/" not in rest and not is_date and not dots:
             return True

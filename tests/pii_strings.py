@@ -108,6 +108,8 @@ NEGATIVES = {
         "01.02.2003 10",
         "0.123 456 789",
         "0012-34567",
+        "09:16:02 2022-12-01",
+        "02 2022-12-01",
         "0089 123 456 789",
         "00 12 34 56 78 90",
         "1 2 3 4 5 6 7 8 9 10 11 12 13 14",
@@ -242,9 +244,11 @@ def positives(seed: int = 0) -> list[tuple[str, str]]:
 
 
 def negatives(seed: int = 0) -> list[tuple[str, str]]:
-    """Pairs of a kind and a string that is none of it, each in every frame that makes a difference."""
+    """Pairs of a kind and a string that is none of it: the listed ones, and as many made from a seed."""
     rng = random.Random(seed)
-    return [(kind, framed(text, rng)) for kind, texts in NEGATIVES.items() for text in texts for _ in range(2)]
+    listed = [(kind, text) for kind, texts in NEGATIVES.items() for text in texts]
+    made = [(kind, make(rng, i)) for kind, make in _NEARLY.items() for i in range(30)]
+    return [(kind, framed(text, rng)) for kind, text in listed + made]
 
 
 def framed(text: str, rng: random.Random) -> str:
@@ -320,3 +324,44 @@ def _private_key(rng: random.Random, _: int) -> str:
     lines = [_chars(rng, ALNUM + "+/", 64) for _ in range(rng.randint(1, 20))]
     header = "Proc-Type: 4,ENCRYPTED\n\n" if rng.random() < 0.2 else ""
     return f"-----BEGIN {label}-----\n{header}" + "\n".join(lines) + f"\n-----END {label}-----"
+
+
+def _nearly_card(rng: random.Random, i: int) -> str:
+    card = _card(rng, i)
+    return card[:-1] + str((int(card[-1]) + rng.randint(1, 9)) % 10)
+
+
+def _nearly_iban(rng: random.Random, i: int) -> str:
+    iban = _iban(rng, i)
+    return iban[:2] + f"{(int(iban[2:4]) + rng.randint(1, 96)) % 97:02}" + iban[4:]
+
+
+def _nearly_ipv4(rng: random.Random, i: int) -> str:
+    return rng.choice(("v{}", "{}.3", "4.{}", "{}-beta", "version {}", "Chrome/{}")).format(_ipv4(rng, i))
+
+
+def _nearly_phone(rng: random.Random, i: int) -> str:
+    day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1900, 2099)
+    dates = (f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}", f"{month}/{day}/{year} {day:02}:{month:02}")
+    prices = (f"${year},{day:03},{month:03}.00", f"{year}.{month}.{day}", f"{year}-{year + 3}", f"{day:03} {year:04}")
+    return rng.choice(dates + prices)
+
+
+def _nearly_email(rng: random.Random, i: int) -> str:
+    local = rng.choice(("bob", "jane.doe", "info"))
+    return f"{local}@{rng.choice(('example.com', 'a.example', 'host', 'x.invalid', 'img.png', '-a.b', '.de', 'a.b'))}"
+
+
+def _nearly_key(rng: random.Random, i: int) -> str:
+    key = _api_key(rng, i)
+    return rng.choice((key[:14].rstrip("."), "x" + key, key[:4] + "x" * (len(key) - 4)))
+
+
+_NEARLY = {
+    "card": _nearly_card,
+    "iban": _nearly_iban,
+    "ipv4": _nearly_ipv4,
+    "phone": _nearly_phone,
+    "email": _nearly_email,
+    "api_key": _nearly_key,
+}
