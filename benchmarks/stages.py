@@ -2,8 +2,8 @@
 
     python -m benchmarks.stages [FILE] [--column NAME] [--stages a,b] [--repetitions N] [--sources]
 
-A stage sees fresh batches, so that the views it needs are counted with it. Medians, by CPU time. With `--sources` the documents are
-the Python files of the standard library.
+A stage sees fresh batches, so that the views it needs are counted with it. Medians, by CPU time. With `--sources` the
+documents are the Python files of the standard library.
 """
 
 from __future__ import annotations

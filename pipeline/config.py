@@ -291,8 +291,8 @@ class _Checker:
         raise ConfigError(f"{self.located.place(path)}: {message}")
 
 
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
+def _near(word: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(word), known, n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 

@@ -47,11 +47,11 @@ class Pii(Map):
     `example.com`) are none."""
     phone_count: Count = Bounds()
     """Phone numbers. International: `+` and 9 to 15 digits (10 if in one group) of which the first are a country code;
-    behind +1 and +7 as many as there are. National without `+`: North American (3, 3 and 4 digits, area and exchange
-    from 2 on, perhaps behind a 1); 9 to 12 digits in 2 to 5 groups of which the first begins with one zero; an area
-    code in brackets that is no year, then two groups or more, 9 to 12 digits in all. Else 7 to 13 digits right behind a
-    word such as "tel", "Fax:", "电话". Part of a longer run of digits may be one, cut at spaces, if it holds another
-    separator. Dates, versions, prices and unmarked numbers are none."""
+    +1 and +7 have eleven in all; `00` for `+` if more groups follow. National: North American (3, 3 and 4 digits, area
+    and exchange from 2 on, perhaps behind a 1); 9 to 12 digits in 2 to 5 groups of which the first begins with one
+    zero; an area code in brackets that is no year, then two groups or more, 9 to 12 digits in all. Else 7 to 13 digits
+    right behind a word such as "tel", "Fax:", "电话". Part of a longer run of digits may be one, cut at spaces, if it
+    holds another separator. Dates, versions, prices and unmarked numbers are none."""
     ipv4_count: Count = Bounds()
     """IPv4 addresses: four numbers up to 255 without leading zeros, globally routable; not behind a dot, a letter and
     `/` or a word such as "version", nor before `.5` or `-rc`. Four numbers of one digit (`1.2.3.4`, `8.8.8.8`) are

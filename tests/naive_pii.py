@@ -197,7 +197,8 @@ def phones(text: str) -> Iterator[Found]:
         groups = [(run.start(2) + m.start(), m[0]) for m in re.finditer(GROUP, run[2])]
         if len(groups) > 12 or len(run[0].encode()) < 7:
             continue
-        begins = not re.search(rf"(?:[{W}.,/$#=&@%^~\\*+£€¥-])\Z", text[max(0, run.start() - 1) : run.start()])
+        before = text[max(0, run.start() - 2) : run.start()]
+        begins = not re.search(rf"(?:[{W}.,/$#=&@%^~\\*+£€¥-]|[0-9]:)\Z", before)
         ends = not re.compile(rf"(?![xX][0-9])[{W}%@]|[:,][0-9]").match(text, run.end())
         found, g = False, 0
         while g < len(groups):
@@ -236,11 +237,9 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
         return False
     s = SEPARATOR
     if found[0] == "+":
-        if digits[0] == "0" or digits[:2] in ("28", "83", "89") or (found[1:].isdigit() and len(digits) < 10):
-            return False
-        if digits[0] == "1":
-            return bool(re.fullmatch("1[2-9][0-9]{2}[2-9][0-9]{6}", digits))
-        return digits[0] != "7" or len(digits) == 11
+        return _is_international(digits) and not (found[1:].isdigit() and len(digits) < 10)
+    if re.match("00[0-9]{2,}[^0-9]", found) and _is_international(digits[2:]):
+        return True
     american = re.fullmatch(
         rf"(?:1(?:{s})?)?(?:\([2-9][0-9]{{2}}\)({s})?|[2-9][0-9]{{2}}({s}))[2-9][0-9]{{2}}({s})[0-9]{{4}}", found
     )
@@ -255,6 +254,7 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
         rest = [other.strip() for other in re.findall(s, trunk[3])]
         first_separator = (trunk[1] or trunk[2] or "").strip()
         is_date = re.match(rf"(?:\([0-9]{{2}}\){s}?|[0-9]{{2}}{s})[0-9]{{2}}{s}(?:19|20)[0-9]{{2}}(?![0-9])", found)
+        is_date = is_date or re.fullmatch(rf".*{s}(?:19|20)[0-9]{{2}}{s}[0-9]{{2}}{s}[0-9]{{2}}", trunk[0])
         dots = rest and rest[0] == "." and (first_separator != "." or len(digits) == 12)
         if len(set(rest)) <= 1 and "/" not in rest and not is_date and not dots:
             return True
@@ -265,6 +265,14 @@ def _is_phone(text: str, first: int, stop: int, is_cut: bool) -> bool:
     if re.match(rf"(?:[018]{s}?)?\((?:19|20)[0-9]{{2}}\)", found) or re.search(r"\)(?: / |/)", found):
         return False
     return not re.search(r"[0-9] ?\Z", text[max(0, first - 2) : first])
+
+
+def _is_international(digits: str) -> bool:
+    if len(digits) < 9 or digits[0] == "0" or digits[:2] in ("28", "83", "89"):
+        return False
+    if digits[0] == "1":
+        return bool(re.fullmatch("1[2-9][0-9]{2}[2-9][0-9]{6}", digits))
+    return digits[0] != "7" or len(digits) == 11
 
 
 FINDERS = {

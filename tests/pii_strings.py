@@ -107,6 +107,11 @@ NEGATIVES = {
         "115-055-2671",
         "01.02.2003 10",
         "0.123 456 789",
+        "0012-34567",
+        "09:16:02 2022-12-01",
+        "02 2022-12-01",
+        "0089 123 456 789",
+        "00 12 34 56 78 90",
         "1 2 3 4 5 6 7 8 9 10 11 12 13 14",
         "2023-24 2024-25",
         "192.168.100.200",
@@ -229,19 +234,21 @@ FRAMES = ("{}", "see {} there", "({})", "a\n{}\nb", "das war {}, ja", "这是 {}
 
 
 def positives(seed: int = 0) -> list[tuple[str, str]]:
-    """Pairs of a kind and a string of it, NUM_EACH of each kind."""
+    """Pairs of a kind and a string of it, NUM_EACH of each kind, every format among them."""
     rng = random.Random(seed)
     makers = {
         "email": _email, "phone": _phone, "ipv4": _ipv4, "ipv6": _ipv6, "card": _card, "iban": _iban,
         "api_key": _api_key, "private_key": _private_key,
     }  # fmt: skip
-    return [(kind, make(rng)) for kind, make in makers.items() for _ in range(NUM_EACH)]
+    return [(kind, make(rng, i)) for kind, make in makers.items() for i in range(NUM_EACH)]
 
 
 def negatives(seed: int = 0) -> list[tuple[str, str]]:
-    """Pairs of a kind and a string that is none of it, each in every frame that makes a difference."""
+    """Pairs of a kind and a string that is none of it: the listed ones, and as many made from a seed."""
     rng = random.Random(seed)
-    return [(kind, framed(text, rng)) for kind, texts in NEGATIVES.items() for text in texts for _ in range(2)]
+    listed = [(kind, text) for kind, texts in NEGATIVES.items() for text in texts]
+    made = [(kind, make(rng, i)) for kind, make in _NEARLY.items() for i in range(30)]
+    return [(kind, framed(text, rng)) for kind, text in listed + made]
 
 
 def framed(text: str, rng: random.Random) -> str:
@@ -252,7 +259,7 @@ def _chars(rng: random.Random, alphabet: str, size: int) -> str:
     return "".join(rng.choice(alphabet) for _ in range(size))
 
 
-def _email(rng: random.Random) -> str:
+def _email(rng: random.Random, _: int) -> str:
     local = rng.choice(("bob", "jane.doe", "o'brien", "x+tag", "a_b-c", "info", "jürgen", "иван", "4711"))
     host = rng.choice(
         ("gmail.com", "uni-köln.de", "почта.рф", "例子.广告", "mail.co.uk", "a.b.c.org", "x.xn--p1ai", "163.com")
@@ -260,16 +267,16 @@ def _email(rng: random.Random) -> str:
     return f"{local}@{host}"
 
 
-def _phone(rng: random.Random) -> str:
-    return "".join(rng.choice("23456789") if char == "#" else char for char in rng.choice(PHONES))
+def _phone(rng: random.Random, i: int) -> str:
+    return "".join(rng.choice("23456789") if char == "#" else char for char in PHONES[i % len(PHONES)])
 
 
-def _ipv4(rng: random.Random) -> str:
+def _ipv4(rng: random.Random, _: int) -> str:
     first = rng.choice((5, 8, 23, 45, 84, 91, 104, 151, 185, 212))
     return f"{first}.{rng.randint(20, 250)}.{rng.randint(0, 255)}.{rng.randint(0, 255)}"
 
 
-def _ipv6(rng: random.Random) -> str:
+def _ipv6(rng: random.Random, _: int) -> str:
     groups = [rng.choice(("2a00", "2606", "2A02", "2400", "2003"))] + [f"{rng.randint(1, 65535):x}" for _ in range(7)]
     hidden = rng.randint(0, 4)
     if not hidden:
@@ -278,7 +285,7 @@ def _ipv6(rng: random.Random) -> str:
     return ":".join(groups[:at]) + "::" + ":".join(groups[at + hidden :])
 
 
-def _card(rng: random.Random) -> str:
+def _card(rng: random.Random, _: int) -> str:
     prefix, size = rng.choice(
         (("4", 16), ("51", 16), ("2221", 16), ("34", 15), ("6011", 16), ("36", 14), ("3528", 16), ("62", 19))
     )
@@ -291,7 +298,7 @@ def _card(rng: random.Random) -> str:
     return mark.join((digits[:4], digits[4:10], digits[10:])) if size < 16 else digits
 
 
-def _iban(rng: random.Random) -> str:
+def _iban(rng: random.Random, _: int) -> str:
     country, size = rng.choice(
         (("DE", 22), ("FR", 27), ("GB", 22), ("NO", 15), ("MT", 31), ("NL", 18), ("PL", 28), ("SA", 24))
     )
@@ -301,8 +308,8 @@ def _iban(rng: random.Random) -> str:
     return whole if rng.random() < 0.5 else " ".join(whole[i : i + 4] for i in range(0, size, 4))
 
 
-def _api_key(rng: random.Random) -> str:
-    prefix, _, _, parts = rng.choice(KEY_SHAPES)
+def _api_key(rng: random.Random, i: int) -> str:
+    prefix, _, _, parts = KEY_SHAPES[i % len(KEY_SHAPES)]
     upper = string.ascii_uppercase[:] + "234567"
     alphabet = (
         upper if prefix in ("AKIA", "ASIA") else "0123456789abcdef" if parts[0] in ((32, 32), (64, 64)) else ALNUM
@@ -310,10 +317,51 @@ def _api_key(rng: random.Random) -> str:
     return prefix + ".".join(_chars(rng, alphabet, least + (most - least) // 50) for least, most in parts)
 
 
-def _private_key(rng: random.Random) -> str:
+def _private_key(rng: random.Random, _: int) -> str:
     label = rng.choice(
         ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK")
     )
     lines = [_chars(rng, ALNUM + "+/", 64) for _ in range(rng.randint(1, 20))]
     header = "Proc-Type: 4,ENCRYPTED\n\n" if rng.random() < 0.2 else ""
     return f"-----BEGIN {label}-----\n{header}" + "\n".join(lines) + f"\n-----END {label}-----"
+
+
+def _nearly_card(rng: random.Random, i: int) -> str:
+    card = _card(rng, i)
+    return card[:-1] + str((int(card[-1]) + rng.randint(1, 9)) % 10)
+
+
+def _nearly_iban(rng: random.Random, i: int) -> str:
+    iban = _iban(rng, i)
+    return iban[:2] + f"{(int(iban[2:4]) + rng.randint(1, 96)) % 97:02}" + iban[4:]
+
+
+def _nearly_ipv4(rng: random.Random, i: int) -> str:
+    return rng.choice(("v{}", "{}.3", "4.{}", "{}-beta", "version {}", "Chrome/{}")).format(_ipv4(rng, i))
+
+
+def _nearly_phone(rng: random.Random, i: int) -> str:
+    day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1900, 2099)
+    dates = (f"{year}-{month:02}-{day:02}", f"{day:02}.{month:02}.{year}", f"{month}/{day}/{year} {day:02}:{month:02}")
+    prices = (f"${year},{day:03},{month:03}.00", f"{year}.{month}.{day}", f"{year}-{year + 3}", f"{day:03} {year:04}")
+    return rng.choice(dates + prices)
+
+
+def _nearly_email(rng: random.Random, i: int) -> str:
+    local = rng.choice(("bob", "jane.doe", "info"))
+    return f"{local}@{rng.choice(('example.com', 'a.example', 'host', 'x.invalid', 'img.png', '-a.b', '.de', 'a.b'))}"
+
+
+def _nearly_key(rng: random.Random, i: int) -> str:
+    key = _api_key(rng, i)
+    return rng.choice((key[:14].rstrip("."), "x" + key, key[:4] + "x" * (len(key) - 4)))
+
+
+_NEARLY = {
+    "card": _nearly_card,
+    "iban": _nearly_iban,
+    "ipv4": _nearly_ipv4,
+    "phone": _nearly_phone,
+    "email": _nearly_email,
+    "api_key": _nearly_key,
+}

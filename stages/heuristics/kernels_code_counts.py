@@ -1,4 +1,4 @@
-"""Compiled counts of source files: characters by class and part, lines, strings, encoded data, what a page shows."""
+"""Compiled counts of source files: characters by class and part, strings, lines."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls
 from __future__ import annotations
@@ -7,11 +7,11 @@ import numpy as np
 from numba import int64, njit, types, uint64, void
 
 from stages.heuristics.kernels_code import COMMENT, STRING
+from stages.heuristics.kernels_code_markers import count_encoded, count_secrets, count_visible, look_at_head, matches
 from stages.text.ascii_table import ALNUM, ASCII, HEX, LETTER, WORD, padded
 from stages.text.ascii_table import DIGIT as ASCII_DIGIT
 from stages.text.kernels import BYTES, CLASSES, INT64S, NEWLINE, RETURN, add_block, decode, finish
 from stages.text.kernels_addresses import lowered
-from stages.text.kernels_secrets import KEY_ANCHORS, find_key, find_private_key
 from stages.text.unicode_tables import DIGIT, SPACE
 from stages.text.unicode_tables import LETTER as ANY_LETTER
 
@@ -29,8 +29,6 @@ COUNTS = (
 ) = range(len(COUNTS))  # fmt: skip
 LONG_STRING_WORDS, LONG_WORD = 20, 20
 """More white-space words than this in a line of a string make it long, more code points a word."""
-MIN_BASE64, MIN_ESCAPES = 64, 8
-"""Shortest run of base64 characters, fewest hexadecimal bytes and `\\u` escapes in a row, that count as encoded."""
 
 _KEYWORDS = padded(("todo", "fixme", "your code here", "assert", "import", "print", "pass"))
 NUM_COMMENT_KEYWORDS, PRINT_KEYWORD = 3, 5
@@ -38,9 +36,7 @@ _FIRST, _SECOND = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
 for _k in range(len(_KEYWORDS)):
     for _table, _letter in ((_FIRST, _KEYWORDS[_k, 1]), (_SECOND, _KEYWORDS[_k, 2])):
         _table[[_letter, _letter - 32]] |= 1 << _k
-_GENERATE, _AUTOGEN, _DO_NOT = (np.frombuffer(text, np.uint8) for text in (b"generate", b"autogen", b"do not edit"))
-_XML, _HTTP, _HTTPS = (np.frombuffer(text, np.uint8) for text in (b"<?xml version=", b"http://", b"https://"))
-_SCRIPT, _STYLE, _COMMENT = (np.frombuffer(text, np.uint8) for text in (b"script", b"style", b"<!--"))
+_HTTP, _HTTPS = (np.frombuffer(text, np.uint8) for text in (b"http://", b"https://"))
 _KINDS = np.zeros(256, np.uint8)
 for _byte in range(128):
     _alnum = ASCII[_byte] & ALNUM
@@ -49,25 +45,8 @@ for _byte in range(128):
     _KINDS[_byte] = (
         bool(_alnum & LETTER) | bool(_alnum & ASCII_DIGIT) << 1 | _blank << 2 | (not _blank and not _mark) << 3
     )
-_ANCHORS = np.zeros(256, np.bool_)
-_ANCHORS[[ord(char) for char in KEY_ANCHORS]] = True
-_BASE64 = np.zeros(256, np.bool_)
-_BASE64[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\n=")] = True
 _BRACE_COMMA = np.uint64(0x7D2C)
-_LESS, _MORE, _SLASH, _BANG, _QUESTION, _HYPHEN, _BACKSLASH = 0x3C, 0x3E, 0x2F, 0x21, 0x3F, 0x2D, 0x5C
-_LOWER_U, _LOWER_X, _COMMA, _ZERO, _EQUALS, _QUOTE, _APOSTROPHE = 0x75, 0x78, 0x2C, 0x30, 0x3D, 0x22, 0x27
-
-
-@njit
-def _matches(data, i, high, pattern, fold):
-    """Whether `data[i:high]` starts with a pattern; with ASCII case folded, the pattern in lower case, if so asked."""
-    if i + pattern.shape[0] > high:
-        return False
-    for k in range(pattern.shape[0]):
-        byte = lowered(data[i + k]) if fold else data[i + k]
-        if byte != pattern[k]:
-            return False
-    return True
+_ZERO, _LOWER_X = 0x30, 0x78
 
 
 @njit
@@ -139,7 +118,7 @@ def _count_strings(data, low, high, classes, parts, row):
 @njit
 def _holds_url(data, low, high):
     for i in range(low, high):
-        if _matches(data, i, high - 1, _HTTP, False) or _matches(data, i, high - 1, _HTTPS, False):
+        if matches(data, i, high - 1, _HTTP, False) or matches(data, i, high - 1, _HTTPS, False):
             return True
     return False
 
@@ -243,181 +222,6 @@ def _count_lines(data, low, high, classes, parts, hashes, row):
         row[DUPLICATE_LINES] += same
 
 
-@njit
-def _hex_byte_end(data, i, high, first):
-    """End of a byte in hexadecimal digits (41, 0x41, \\x41) and what separates it from the next, or -1."""
-    start = i
-    if i + 1 < high and (data[i] == _ZERO or data[i] == _BACKSLASH) and data[i + 1] | 0x20 == _LOWER_X:
-        i += 2
-    if i + 2 > high or not ASCII[data[i]] & HEX or not ASCII[data[i + 1]] & HEX:
-        return -1
-    if first and start > 0 and data[start] != _BACKSLASH and ASCII[data[start - 1]] & WORD:
-        return -1
-    i += 2
-    if i < high and ASCII[data[i]] & WORD:
-        return -1
-    if i < high and data[i] == _COMMA:
-        i += 1
-    while i < high and (data[i] == 0x20 or 0x09 <= data[i] <= 0x0D):
-        i += 1
-    return i
-
-
-@njit
-def _may_be_hex(data, i, high):
-    """Whether the word at byte `i` begins with 0x or has two characters, the first of them hexadecimal."""
-    if not ASCII[data[i]] & HEX or i + 1 >= high:
-        return False
-    return i + 2 >= high or not ASCII[data[i + 2]] & WORD or data[i + 1] | 0x20 == _LOWER_X
-
-
-@njit
-def _escape_end(data, i, high):
-    """End of a `\\u0041` at byte `i`, or -1."""
-    if i + 6 > high or data[i] != _BACKSLASH or data[i + 1] != _LOWER_U:
-        return -1
-    for k in range(2, 6):
-        if not ASCII[data[i + k]] & HEX:
-            return -1
-    return i + 6
-
-
-@njit
-def _count_encoded(data, low, high, row):
-    """Characters of runs of base64, of hexadecimal bytes and of `\\u` escapes, and the longest one."""
-    i = low
-    while i + MIN_BASE64 <= high:
-        last = i + MIN_BASE64 - 1
-        while last >= i and _BASE64[data[last]]:
-            last -= 1
-        if last >= i:  # a run cannot begin before what is behind `last`
-            i = last + 1
-            continue
-        first = i
-        while i < high and _BASE64[data[i]]:
-            i += 1
-        row[ENCODED_CHARS] += i - first
-        row[LONGEST_ENCODED] = max(row[LONGEST_ENCODED], i - first)
-    i = low
-    while i < high:
-        byte = data[i]
-        if byte != _BACKSLASH and not _may_be_hex(data, i, high):
-            i += 1
-            if ASCII[byte] & WORD:
-                while i < high and ASCII[data[i]] & WORD:
-                    i += 1
-            continue
-        first, items = i, 0
-        end = _escape_end(data, i, high)
-        escapes = end >= 0
-        while end >= 0:
-            items += 1
-            i = end
-            end = _escape_end(data, i, high)
-        if not escapes:
-            end = _hex_byte_end(data, i, high, i > low)
-            while end >= 0:
-                items += 1
-                i = end
-                end = _hex_byte_end(data, i, high, False)
-        if items >= MIN_ESCAPES:
-            row[ENCODED_CHARS] += i - first
-            row[LONGEST_ENCODED] = max(row[LONGEST_ENCODED], i - first)
-        if items == 0:
-            i += 1
-            if not byte == _BACKSLASH:
-                while i < high and ASCII[data[i]] & WORD:
-                    i += 1
-
-
-@njit
-def _tag_end(data, i, high):
-    """Behind the `>` of the tag that begins at byte `i`; quoted values of attributes may hold one."""
-    while i < high:
-        byte = data[i]
-        if byte == _MORE:
-            return i + 1
-        if (byte == _QUOTE or byte == _APOSTROPHE) and data[i - 1] == _EQUALS:
-            i += 1
-            while i < high and data[i] != byte:
-                i += 1
-        i += 1
-    return high
-
-
-@njit
-def _closing_tag(data, i, high, name):
-    """The closing tag of an element whose content begins at byte `i`, or the end."""
-    while i < high:
-        if data[i] == _LESS and i + 1 < high and data[i + 1] == _SLASH and _matches(data, i + 2, high, name, True):
-            break
-        i += 1
-    return i
-
-
-@njit
-def _count_visible(data, low, high, row):
-    """Code points of a page without comments, tags and what is in script and style."""
-    i = low
-    while i < high:
-        if data[i] != _LESS or i + 1 >= high:
-            row[VISIBLE_CHARS] += data[i] & 0xC0 != 0x80
-            i += 1
-            continue
-        after = data[i + 1]
-        if _matches(data, i, high, _COMMENT, False):
-            i += 4
-            while i < high and not (data[i] == _MORE and data[i - 1] == _HYPHEN and data[i - 2] == _HYPHEN):
-                i += 1
-            i += 1
-        elif ASCII[after] & LETTER or after == _SLASH or after == _BANG or after == _QUESTION:
-            script, style = _matches(data, i + 1, high, _SCRIPT, True), _matches(data, i + 1, high, _STYLE, True)
-            i = _tag_end(data, i + 1, high)
-            if script or style:
-                i = _closing_tag(data, i, high, _SCRIPT if script else _STYLE)
-        else:
-            row[VISIBLE_CHARS] += 1
-            i += 1
-
-
-@njit
-def _count_secrets(data, low, high, row):
-    i = low
-    while i < high:
-        if _ANCHORS[data[i]]:
-            end = np.int64(find_key(data, low, high, i)[1])
-            if end < 0 and data[i] == _HYPHEN:
-                end = np.int64(find_private_key(data, low, high, i)[1])
-            if end >= 0:
-                row[SECRETS] += 1
-                i = max(end, i + 1)
-                continue
-        i += 1
-
-
-@njit
-def _look_at_head(data, low, high, row):
-    """What the first 200 and 100 code points hold."""
-    chars = 0
-    i = low
-    limit = low
-    xml_limit = low
-    while limit < high and chars < 200:
-        limit += 1
-        while limit < high and data[limit] & 0xC0 == 0x80:
-            limit += 1
-        chars += 1
-        if chars <= 100:
-            xml_limit = limit
-    while i < limit:
-        if i < xml_limit and _matches(data, i, xml_limit, _XML, False):
-            row[XML] = 1
-        generated = _matches(data, i, limit, _GENERATE, True) or _matches(data, i, limit, _AUTOGEN, True)
-        if generated or _matches(data, i, limit, _DO_NOT, True):
-            row[AUTOGENERATED] = 1
-        i += 1
-
-
 @njit(
     void(BYTES, INT64S, CLASSES, BYTES, types.Array(types.boolean, 1, "C", readonly=True), int64[:, ::1]),
     nogil=True,
@@ -442,8 +246,8 @@ def count_code(data, offsets, classes, parts, is_page, counts):
         _count_strings(data, low, high, classes, parts, row)
         _count_hex_words(data, low, high, parts, row)
         _count_lines(data, low, high, classes, parts, hashes, row)
-        _count_encoded(data, low, high, row)
-        _count_secrets(data, low, high, row)
-        _look_at_head(data, low, high, row)
+        row[ENCODED_CHARS], row[LONGEST_ENCODED] = count_encoded(data, low, high)
+        row[SECRETS] = count_secrets(data, low, high)
+        row[AUTOGENERATED], row[XML] = look_at_head(data, low, high)
         if is_page[d]:
-            _count_visible(data, low, high, row)
+            row[VISIBLE_CHARS] = count_visible(data, low, high)

@@ -249,7 +249,8 @@ def _has_trunk_zero(work, g, h, total):
     if groups > 2 and separators[g + 2] == _DOT and (separators[g + 1] != _DOT or total == 12):
         return False
     date = groups >= 3 and sizes[g] == 2 and sizes[g + 1] == 2 and sizes[g + 2] == 4 and _is_year(digits, 4)
-    return not date
+    year_first = groups == 4 and sizes[g + 1] == 4 and sizes[g + 2] == 2 and sizes[g + 3] == 2
+    return not (date or (year_first and _is_year(digits, sizes[g])))
 
 
 @njit
@@ -304,6 +305,9 @@ def _is_phone(data, low, work, g, h, groups, plus):
         return False
     if plus:
         return _is_international(work[NUMBER], total, h - g)
+    exit_code = work[NUMBER, 0] == 0 and work[NUMBER, 1] == 0 and work[GROUP_SIZE, g] > 3 and h - g > 1
+    if exit_code and not work[GROUP_PAREN, g] and _is_international(work[NUMBER, 2:], total - 2, h - g):
+        return True
     if _is_north_american(work, g, h, total) or _has_trunk_zero(work, g, h, total):
         return True
     return _has_area_code(data, low, work, g, h, total)
@@ -334,6 +338,8 @@ def _may_begin(data, low, first):
         return True
     before = data[first - 1]
     if ASCII[before] & WORD or is_one_of(before, _NOT_BEFORE):
+        return False
+    if before == _COLON and first - 1 > low and ASCII[data[first - 2]] & DIGIT:  # a time
         return False
     pound_or_yen = first - 2 >= low and data[first - 2] == 0xC2 and (before == 0xA3 or before == 0xA5)
     euro = first - 3 >= low and data[first - 3] == 0xE2 and data[first - 2] == 0x82 and before == 0xAC

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.config import PRESETS, Config, dump_config, load_config
@@ -186,6 +186,7 @@ def test_fineweb_is_the_published_recipe():
 
 
 @given(st.text(max_size=80))
+@example("?")
 def test_any_text_is_a_config_or_a_config_error(text):
     from pipeline.config import _Checker
     from pipeline.yaml_lines import Located
