@@ -18,9 +18,10 @@ from pipeline.io.input import Input
 from pipeline.io.read import Chunk, read_shard
 from pipeline.io.shards import list_shards
 from pipeline.io.write import ParquetSink
-from pipeline.sieve import signal_types
+from pipeline.references import learn
+from pipeline.sieve import fit, signal_types
 from pipeline.yaml_lines import parse
-from stages.contract import Stage, run_stage
+from stages.contract import Barrier, Stage, run_stage
 from stages.errors import ConfigError, InputError
 from stages.text.batch import TextBatch
 
@@ -46,10 +47,18 @@ def annotate(source: pa.Table | str | Path, stages: Sequence[StageSpec], **input
     Raises:
         ConfigError: unknown stage or field. InputError: no such input, or no text column.
     """
-    placed = build_stages(stages)
+    placed = _stages(stages)
     if isinstance(source, pa.Table):
         return annotate_table(source, placed, text=input_fields.get("text", "text"))
     return pa.concat_tables(annotate_path(Input(path=str(source), **input_fields), placed))
+
+
+def _stages(specs: Sequence[StageSpec]) -> list[Stage]:
+    placed = build_stages(specs)
+    for stage in placed:
+        if isinstance(stage, Barrier):
+            raise ConfigError(f"{stage.name} compares all documents with each other, which takes a run: tamis run")
+    return placed
 
 
 def annotate_path(source: Input, stages: Sequence[Stage]) -> Iterator[pa.Table]:
@@ -57,9 +66,10 @@ def annotate_path(source: Input, stages: Sequence[Stage]) -> Iterator[pa.Table]:
     manifest = list_shards(source)
     for stage in stages:
         stage.setup()
+    references = learn(stages, manifest, source, BATCH_BYTES)
     for shard in manifest.shards:
         for chunk in read_shard(shard, manifest, source, BATCH_BYTES):
-            yield annotate_table(_with_errors(chunk), stages)
+            yield annotate_table(_with_errors(chunk), stages, references=references)
 
 
 def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
@@ -72,7 +82,7 @@ def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
     """
     specs = parse(stages) if stages.lstrip().startswith(("[", "-")) else [name.strip() for name in stages.split(",")]
     described = Input.model_validate({"path": source, "text": text})
-    placed = build_stages(specs)
+    placed = _stages(specs)
     if output.suffix not in (".parquet", ".jsonl"):
         raise ConfigError(f"--output {output}: write a file that ends in .parquet or .jsonl")
     inputs = {Path(shard.path).resolve() for shard in list_shards(described).shards}
@@ -105,8 +115,10 @@ def _write_jsonl(tables: Iterator[pa.Table], output: Path) -> int:
     return rows
 
 
-def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text") -> pa.Table:
-    """The table with the signals appended; see `annotate`."""
+def annotate_table(
+    table: pa.Table, stages: Sequence[Stage], text: str = "text", references: Mapping[str, pa.Table] | None = None
+) -> pa.Table:
+    """The table with the signals appended; see `annotate`. Without references, the table is the corpus."""
     if text not in table.column_names:
         raise InputError(f"the table has no column '{text}'; it has: {', '.join(table.column_names)}. Name it: text=…")
     column = table[text].combine_chunks() if table[text].num_chunks else pa.array([], table[text].type)
@@ -116,8 +128,9 @@ def annotate_table(table: pa.Table, stages: Sequence[Stage], text: str = "text")
     names = {"text": texts, "id": carried["id"] if "id" in table.column_names else pa.nulls(len(texts), pa.string())}
     rest = {name: carried[name] for name in table.column_names if name not in (text, "text", "id")}
     batch = TextBatch(pa.table({**names, **rest}))
+    references = fit(stages, batch) if references is None else references
     for stage in stages:
-        batch, _ = run_stage(stage, batch)
+        batch, _ = run_stage(stage, batch, references.get(stage.name))
     rank = pc.subtract(pc.cumulative_sum(readable.cast(pa.int64())), 1)
     places = pc.if_else(readable, rank, pa.scalar(None, pa.int64()))
     for name in signal_types(stages):

@@ -18,6 +18,8 @@ from datatrove.utils.typeshelper import StatHints
 from pipeline import stats as counting
 from pipeline.config import build_stages
 from pipeline.sieve import sieve
+from stages.contract import Barrier, Fitted
+from stages.errors import ConfigError
 from stages.text.batch import TextBatch
 
 
@@ -41,6 +43,11 @@ class TamisStep(PipelineStep):
     ) -> None:
         super().__init__()
         self.stages = build_stages(stages)
+        for stage in self.stages:
+            if isinstance(stage, (Fitted, Barrier)):
+                raise ConfigError(
+                    f"{stage.name} has to see the corpus first, which a step of a pipeline cannot show it"
+                )
         self.exclusion_writer = exclusion_writer
         self.batch_bytes = batch_bytes
 

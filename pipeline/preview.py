@@ -63,6 +63,6 @@ def _estimate(path: str, size: int) -> dict[str, float] | None:
     stats = read_json(f"{path}/stats.json")
     if stats["state"] != "done" or not stats["input"]["bytes"]:
         return None
-    busy = stats["task_seconds"] + stats.get("write_seconds", 0.0)
+    busy = stats["task_seconds"] + stats.get("write_seconds", 0.0) + stats.get("reference_seconds", 0.0)
     before = read_json(f"{path}/run.json")["manifest"]["shards"]
     return {"core_seconds": round(busy * size / max(sum(shard["num_bytes"] for shard in before), 1), 1)}

@@ -13,7 +13,10 @@ every stage `documents_in = documents_out + sum of dropped`.
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 Stats: TypeAlias = dict[str, Any]
@@ -68,3 +71,14 @@ def dropped(stats: Stats) -> dict[str, dict[str, int]]:
 def num_rejected(stats: Stats) -> int:
     """Records that could not be read as documents."""
     return sum(counts["documents"] for counts in stats["input"]["rejected"].values())
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set that this process has had."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+    # Linux's ru_maxrss starts from the size of the process that forked this one; VmHWM does not.
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))

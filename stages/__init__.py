@@ -26,6 +26,9 @@ REGISTRY = {
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
     "nsfw": "stages.nsfw:Nsfw",
+    "llama3": "stages.heuristics.llama3:Llama3",
+    "exact": "stages.dedup.duplicates:Exact",
+    "minhash": "stages.dedup.duplicates:MinHash",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -6,8 +6,10 @@ which has a test of its own.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from stages.text import unicode_tables as u
@@ -340,3 +342,21 @@ def c4(text: str, terminal_punctuation: bool = True) -> tuple[str, dict[str, flo
         "sentence_count": sum(len(sentences(row)) for row in kept),
     }
     return strip("\n".join(kept)), signals | {f"{name}_count": number for name, number in counts.items()}
+
+
+def repeated_ngram_ratio(text: str, n: int) -> float | None:
+    """Code points in words that a repeated n-gram covers, over code points in words."""
+    tokens = [span.text for span in words(text)]
+    grams = [tuple(tokens[i : i + n]) for i in range(len(tokens) - n + 1)]
+    covered = {i + k for i, gram in enumerate(grams) if grams.count(gram) > 1 for k in range(n)}
+    return ratio(sum(len(tokens[i]) for i in covered), sum(map(len, tokens)))
+
+
+def divergence(text: str, corpus: list[str], buckets: int, bucket_of: Callable[[str], int]) -> float | None:
+    """Kullback-Leibler divergence of a text's words from those of a corpus, add-one smoothed, in nats."""
+    own = Counter(bucket_of(span.text) for span in words(text))
+    all_ = Counter(bucket_of(span.text) for other in corpus for span in words(other))
+    if not own:
+        return None
+    size, total = sum(own.values()), sum(all_.values()) + buckets
+    return sum(count / size * math.log(count / size * total / (all_[bucket] + 1)) for bucket, count in own.items())

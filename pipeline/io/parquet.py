@@ -106,7 +106,7 @@ def _clean(
     rejected = [
         Rejected(
             first + i, f"input.{reason}", shard.path, shard.first_row + first + i, message, ids[i].as_py(),
-            bytes(memoryview(texts[i].as_buffer())[:HEAD_BYTES]) if texts[i].is_valid else b"",
+            bytes(_bytes_of(texts, i)[:HEAD_BYTES]),
         )
         for i, (reason, message) in sorted(faults.items())
     ]  # fmt: skip
@@ -129,13 +129,20 @@ def _faults(texts: pa.Array, max_bytes: int) -> dict[int, tuple[str, str]]:
     try:
         pa.Array.from_buffers(pa.large_string(), len(texts), texts.buffers(), offset=texts.offset).validate(full=True)
     except pa.ArrowInvalid:
-        for place, value in enumerate(texts):
-            if value.is_valid and place not in faults:
+        for place in range(len(texts)):
+            if place not in faults:
                 try:
-                    str(memoryview(value.as_buffer()), "utf-8")
+                    str(_bytes_of(texts, place), "utf-8")
                 except UnicodeDecodeError as error:
                     faults[place] = ("invalid_utf8", str(error))
     return faults
+
+
+def _bytes_of(texts: pa.LargeBinaryArray, place: int) -> memoryview:
+    """The bytes of one text without a copy, which Arrow's scalars are; none of a null."""
+    _, offsets, data = texts.buffers()
+    low, high = np.frombuffer(offsets, np.int64, 2, 8 * (texts.offset + place)).tolist()
+    return memoryview(data)[low:high] if high > low else memoryview(b"")
 
 
 def _ids(batch: pa.RecordBatch, first: int, shard: Shard, name: str, source: Input) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The compiled count of repeated word n-grams behind `repetition`.
+"""The compiled count of repeated word n-grams behind `repetition` and `llama3`.
 
 An n-gram can only be repeated where both of its (n-1)-grams are, so each size looks only at the positions that the one
 before left over: after pairs and triples that is little, in ordinary text. N-grams are numbered by pairs of numbers of
@@ -91,31 +91,52 @@ def _survivors(positions, numbers, counts, num_positions, first, second):
     return left
 
 
+@njit
+def _most_words(begin, end):
+    """Words of the longest document, at least 1."""
+    most = int64(1)
+    for d in range(begin.shape[0]):
+        most = max(most, end[d] - begin[d])
+    return most
+
+
+@njit
+def _scratch(most):
+    """Arrays for numbering the n-grams of a document of at most so many words."""
+    room = table_size(most)
+    return (
+        np.empty(room, np.uint64), np.empty(room, np.int32),
+        np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.empty(most, np.int64), np.empty(most, np.uint64), np.empty(most, np.uint64),
+    )  # fmt: skip
+
+
+@njit
+def _pairs(hashes, low, num_words, positions, first, second):
+    """All pairs of words of a document; returns how many."""
+    left = max(num_words - 1, 0)
+    for k in range(left):
+        positions[k] = k
+        first[k] = hashes[low + k]
+        second[k] = hashes[low + k + 1]
+    return left
+
+
 @njit(void(INT64S, INT64S, UINT64S, INT32S, int64[:, ::1]), nogil=True, cache=True)
 def count_ngrams(begin, end, hashes, num_chars, out):
     """Code points of every document in its most frequent n-gram (n = 2, 3, 4) and in duplicated n-grams (n = 5 … 10).
 
     Columns of `out`: 2, 3, … 10; 0 where a document has fewer than n words.
     """
-    most = int64(1)
-    for d in range(begin.shape[0]):
-        most = max(most, end[d] - begin[d])
-    room = table_size(most)
-    keys, ids = np.empty(room, np.uint64), np.empty(room, np.int32)
-    counts, members, numbers = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32)
-    positions, cumulated = np.empty(most, np.int64), np.empty(most + 1, np.int64)
-    first, second = np.empty(most, np.uint64), np.empty(most, np.uint64)
-    seen = np.empty(most, np.uint8)
+    most = _most_words(begin, end)
+    keys, ids, counts, members, numbers, positions, first, second = _scratch(most)
+    cumulated, seen = np.empty(most + 1, np.int64), np.empty(most, np.uint8)
     for d in range(begin.shape[0]):
         low, num_words = begin[d], end[d] - begin[d]
         cumulated[0] = 0
         for k in range(num_words):
             cumulated[k + 1] = cumulated[k] + num_chars[low + k]
-        left = max(num_words - 1, 0)
-        for k in range(left):
-            positions[k] = k
-            first[k] = hashes[low + k]
-            second[k] = hashes[low + k + 1]
+        left = _pairs(hashes, low, num_words, positions, first, second)
         for n in range(2, _LAST_SIZE + 1):
             if num_words < n:
                 out[d, n - 2] = 0
@@ -126,3 +147,30 @@ def count_ngrams(begin, end, hashes, num_chars, out):
             else:
                 out[d, n - 2] = _covered(positions, numbers, counts, left, used, seen, cumulated, n)
             left = _survivors(positions, numbers, counts, left, first, second)
+
+
+@njit(void(INT64S, INT64S, UINT64S, INT32S, int64, int64[:, ::1]), nogil=True, cache=True)
+def cover_repeated(begin, end, hashes, num_chars, size, out):
+    """Code points of every document in words that some repeated n-gram of `size >= 2` words covers, and in all words.
+
+    Every copy counts, the first one too; where copies overlap, each word counts once. A column of `out` each.
+    """
+    most = _most_words(begin, end)
+    keys, ids, counts, members, numbers, positions, first, second = _scratch(most)
+    for d in range(begin.shape[0]):
+        low, num_words = begin[d], end[d] - begin[d]
+        left = _pairs(hashes, low, num_words, positions, first, second)
+        _number(first, second, left, keys, ids, counts, members, numbers)
+        for _ in range(size - 2):
+            left = _survivors(positions, numbers, counts, left, first, second)
+            _number(first, second, left, keys, ids, counts, members, numbers)
+        covered = total = int64(0)
+        for k in range(low, end[d]):
+            total += num_chars[k]
+        at = int64(0)
+        for j in range(left):
+            if counts[numbers[j]] > 1:
+                for k in range(max(at, positions[j]), positions[j] + size):
+                    covered += num_chars[low + k]
+                at = max(at, positions[j] + size)
+        out[d, 0], out[d, 1] = covered, total

@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stages
-from stages.contract import Bounds, Stage, decide, run_stage
+from stages.contract import Barrier, Bounds, Fitted, Stage, decide, run_stage
+from stages.errors import StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
+from tests.resolution import resolution_of
 from tests.strategies import texts as any_texts
 
 TEXT_SAMPLES = [
@@ -52,9 +54,20 @@ def batch_of(texts: list[str]) -> TextBatch:
     return TextBatch.from_texts(texts, url=pa.array((URLS * len(texts))[: len(texts)], pa.string()))
 
 
+def given_to(stage: Stage, batch: TextBatch) -> pa.Table | None:
+    """What a Fitted stage has learned from the samples, or a Barrier resolved of the batch."""
+    if isinstance(stage, Barrier):
+        return resolution_of(stage, batch)
+    return stage.fit(batch_of(TEXT_SAMPLES)) if isinstance(stage, Fitted) else None
+
+
+def apply(stage: Stage, batch: TextBatch) -> tuple[TextBatch, dict[str, pa.Array]]:
+    return run_stage(stage, batch, given_to(stage, batch))
+
+
 def test_signals_have_their_declared_types(stage):
     for texts in (TEXT_SAMPLES, []):
-        after, columns = run_stage(stage, batch_of(texts))
+        after, columns = apply(stage, batch_of(texts))
         assert list(columns) == list(stage.signals())
         for name, signal in stage.signals().items():
             assert columns[name].type == signal.type
@@ -64,10 +77,14 @@ def test_signals_have_their_declared_types(stage):
 
 
 def test_any_split_gives_the_same_answer(stage):
-    whole = run_stage(stage, batch_of(TEXT_SAMPLES))
+    whole = apply(stage, batch_of(TEXT_SAMPLES))
+    given = given_to(stage, batch_of(TEXT_SAMPLES))
     for cut in (1, 7, len(TEXT_SAMPLES) - 1):
         batch = batch_of(TEXT_SAMPLES)
-        parts = [run_stage(stage, batch.take(rows)) for rows in np.split(np.arange(len(TEXT_SAMPLES)), [cut])]
+        parts = []
+        for rows in np.split(np.arange(len(TEXT_SAMPLES)), [cut]):
+            own = given.take(pa.array(rows)) if isinstance(stage, Barrier) else given
+            parts.append(run_stage(stage, batch.take(rows), own))
         for name, column in whole[1].items():
             assert pa.concat_arrays([columns[name] for _, columns in parts]).equals(column), name
         texts = [text for after, _ in parts for text in after.table["text"].to_pylist()]
@@ -78,8 +95,10 @@ def test_any_split_gives_the_same_answer(stage):
 @given(texts=st.lists(any_texts(), min_size=1, max_size=4))
 def test_a_document_is_judged_alone(stage, texts):
     """Whatever else is in the batch, on any text."""
-    _, together = run_stage(stage, batch_of(texts))
-    _, alone = run_stage(stage, TextBatch(batch_of(texts).table.slice(len(texts) - 1)))
+    if isinstance(stage, Barrier):
+        return  # it exists to compare documents
+    _, together = apply(stage, batch_of(texts))
+    _, alone = apply(stage, TextBatch(batch_of(texts).table.slice(len(texts) - 1)))
     for name, column in together.items():
         assert column.slice(len(texts) - 1).equals(alone[name]), name
 
@@ -89,12 +108,21 @@ def test_views_computed_before_change_nothing(stage):
     for name in ("words", "lines", "paragraphs", "sentences"):
         assert getattr(used, name) is not None
     rows = np.arange(len(TEXT_SAMPLES))[::2]
-    for name, column in run_stage(stage, fresh.take(rows))[1].items():
-        assert column.equals(run_stage(stage, used.take(rows))[1][name])
+    for name, column in apply(stage, fresh.take(rows))[1].items():
+        assert column.equals(apply(stage, used.take(rows))[1][name])
+
+
+def test_a_stage_can_learn_from_nothing(stage):
+    if not isinstance(stage, Fitted):
+        pytest.skip("it learns nothing of the corpus")
+    _, columns = run_stage(stage, batch_of(TEXT_SAMPLES), stage.fit(batch_of([])))
+    assert list(columns) == list(stage.signals())
+    with pytest.raises(StageError, match="was not shown any of it"):
+        run_stage(stage, batch_of(TEXT_SAMPLES))
 
 
 def test_null_never_drops(stage):
-    _, columns = run_stage(stage, batch_of(TEXT_SAMPLES))
+    _, columns = apply(stage, batch_of(TEXT_SAMPLES))
     nothing = {name: pa.nulls(len(column), column.type) for name, column in columns.items()}
     assert not any(mask.any() for mask in decide(stage, nothing, None).values())
 
