@@ -25,6 +25,7 @@ REGISTRY = {
     "repetition": "stages.heuristics.repetition:Repetition",
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
+    "nsfw": "stages.nsfw:Nsfw",
     "llama3": "stages.heuristics.llama3:Llama3",
     "same_url": "stages.dedup.same_url:SameUrl",
     "exact": "stages.dedup.duplicates:Exact",
