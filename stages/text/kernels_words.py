@@ -44,14 +44,14 @@ _FROM_0, _PAST_9 = EACH_BYTE * np.uint64(0x80 - 0x30), EACH_BYTE * np.uint64(0x8
 
 
 @njit
-def _ascii_letters(block):
+def ascii_letters(block):
     """The top bit of every byte of a block that is an ASCII letter."""
     folded = (block & _LOW_BITS) | _CASE_BITS
     return (folded + _FROM_A) & ~(folded + _PAST_Z) & ~block & TOP_BITS
 
 
 @njit
-def _ascii_digits(block):
+def ascii_digits(block):
     """The top bit of every byte of a block that is an ASCII digit."""
     low = block & _LOW_BITS
     return (low + _FROM_0) & ~(low + _PAST_9) & ~block & TOP_BITS
@@ -113,8 +113,8 @@ def _ascii_word(data, i, high, ascii_table, ends_word):
     letters = uint64(0)
     while i + 9 <= high:
         block = load_block(data, i)
-        found = _ascii_letters(block)
-        others = (found | _ascii_digits(block)) ^ TOP_BITS
+        found = ascii_letters(block)
+        others = (found | ascii_digits(block)) ^ TOP_BITS
         if others == 0:
             h = add_block(h, block)
             letters |= found
