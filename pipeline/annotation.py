@@ -21,7 +21,7 @@ from pipeline.io.write import ParquetSink
 from pipeline.references import learn
 from pipeline.sieve import fit, signal_types
 from pipeline.yaml_lines import parse
-from stages.contract import Stage, run_stage
+from stages.contract import Barrier, Stage, run_stage
 from stages.errors import ConfigError, InputError
 from stages.text.batch import TextBatch
 
@@ -47,10 +47,18 @@ def annotate(source: pa.Table | str | Path, stages: Sequence[StageSpec], **input
     Raises:
         ConfigError: unknown stage or field. InputError: no such input, or no text column.
     """
-    placed = build_stages(stages)
+    placed = _stages(stages)
     if isinstance(source, pa.Table):
         return annotate_table(source, placed, text=input_fields.get("text", "text"))
     return pa.concat_tables(annotate_path(Input(path=str(source), **input_fields), placed))
+
+
+def _stages(specs: Sequence[StageSpec]) -> list[Stage]:
+    placed = build_stages(specs)
+    for stage in placed:
+        if isinstance(stage, Barrier):
+            raise ConfigError(f"{stage.name} compares all documents with each other, which takes a run: tamis run")
+    return placed
 
 
 def annotate_path(source: Input, stages: Sequence[Stage]) -> Iterator[pa.Table]:
@@ -74,7 +82,7 @@ def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
     """
     specs = parse(stages) if stages.lstrip().startswith(("[", "-")) else [name.strip() for name in stages.split(",")]
     described = Input.model_validate({"path": source, "text": text})
-    placed = build_stages(specs)
+    placed = _stages(specs)
     if output.suffix not in (".parquet", ".jsonl"):
         raise ConfigError(f"--output {output}: write a file that ends in .parquet or .jsonl")
     inputs = {Path(shard.path).resolve() for shard in list_shards(described).shards}

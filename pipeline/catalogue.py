@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 import stages as registry
-from stages.contract import Decision, Stage
+from stages.contract import Barrier, Decision, Filter, Fitted, Map, Stage
 
 
 def overview() -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def overview() -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "kind": cls.__mro__[1].__name__,
+                "kind": _kind(cls),
                 "signals": len(cls.signals()),
                 "summary": _doc(cls).split("\n")[0],
             }
@@ -32,7 +32,7 @@ def describe(name: str) -> dict[str, Any]:
     fields = cls.model_fields
     return {
         "name": name,
-        "kind": cls.__mro__[1].__name__,
+        "kind": _kind(cls),
         "version": cls.version,
         "doc": _doc(cls),
         "needs": list(cls.needs),
@@ -52,6 +52,10 @@ def describe(name: str) -> dict[str, Any]:
             if field not in signals and (field not in Stage.model_fields or field in ("action", "by_language"))
         ],
     }
+
+
+def _kind(cls: type[Stage]) -> str:
+    return next(kind.__name__ for kind in (Filter, Fitted, Barrier, Map) if issubclass(cls, kind))
 
 
 def rule_text(rule: Decision) -> str:

@@ -45,6 +45,8 @@ class Execution(BaseModel):
     """Text that stages which hold documents against their corpus learn from, taken evenly from all of the input."""
     task_bytes: int = Field(8 << 20, gt=0)
     """Small shards are put together until a task has this many bytes to read."""
+    partition_bytes: int = Field(1 << 30, gt=0)
+    """A barrier compares the corpus in parts of about so much input; a worker holds the keys of one."""
     output_bytes: int = Field(256 << 20, gt=0)
     """Text in a file of `documents/`, about."""
     rejected_rate: float = Field(0.01, ge=0, le=1)

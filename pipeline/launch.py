@@ -11,17 +11,20 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, dump_config, load_config
+from pipeline.gather import KINDS, group_outputs
 from pipeline.io.files import exists, filesystem_of, read_json, write_json
 from pipeline.io.shards import Manifest, list_shards
 from pipeline.plan import Phase, make_plan
 from pipeline.progress import Progress
 from pipeline.records import read_record
 from pipeline.runs import Run
-from pipeline.task import KINDS, group_outputs
 from stages.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from pipeline.executors.local import WorkerPool
 
 Show = Callable[[Progress], None]
 
@@ -55,10 +58,13 @@ def run(
     progress = Progress(
         launched.path, [stage.name for stage in resolved.stages], resolved.execution.max_errors, num_workers, show
     )
+    from pipeline.executors.local import WorkerPool  # datatrove is slow to import
+
     try:
-        for phase in launched.plan.phases:
-            _before(launched, phase)
-            _execute(launched, phase, num_workers, progress)
+        with WorkerPool(launched, num_workers) as pool:
+            for phase in launched.plan.phases:
+                _before(launched, phase)
+                _execute(launched, phase, pool, progress)
     except BaseException as error:
         state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         progress.write(state)
@@ -140,17 +146,20 @@ def _before(launched: Run, phase: Phase) -> None:
         for kind in KINDS:
             if fs.exists(f"{root}/{kind}"):
                 fs.rm(f"{root}/{kind}", recursive=True)
-        write_json(groups, group_outputs(launched.records(launched.plan.sieve), launched.config.execution.output_bytes))
+        write_json(
+            groups,
+            group_outputs(launched.records(launched.plan.segments[-1].sieve), launched.config.execution.output_bytes),
+        )
 
 
-def _execute(launched: Run, phase: Phase, num_workers: int, progress: Progress) -> None:
+def _execute(launched: Run, phase: Phase, pool: WorkerPool, progress: Progress) -> None:
     from pipeline.executors.local import LocalExecutor
 
     num_tasks = launched.num_tasks(phase)
     assert num_tasks is not None
     records = (read_record(launched.path, phase, rank) for rank in range(num_tasks))
     progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in records if record is not None})
-    LocalExecutor(launched, phase, num_workers).run_missing(progress)
+    LocalExecutor(launched, phase, pool.num_workers).run_missing(pool, progress)
     progress.poll()
 
 

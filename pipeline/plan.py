@@ -3,7 +3,7 @@
 A phase has a fingerprint: a hash of everything that can change its output (the stages' fields and versions, the
 models and lists they read, the input, the way batches are cut) and of the phase it reads from. Its directory carries
 it, so a run directory never mistakes the output of another config for its own, and whatever did not change is used
-again.
+again: a changed bound after a barrier leaves everything before it.
 """
 
 from __future__ import annotations
@@ -12,23 +12,35 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from pipeline.config import Config
 from pipeline.io.shards import Manifest, Shard
-from stages.contract import Fitted, Stage
+from stages.contract import Barrier, Fitted, Stage
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files that tasks write; raised when they change."""
+
+Kind: TypeAlias = Literal["reference", "sieve", "resolve", "merge", "write"]
 
 
 @dataclass(frozen=True)
 class Phase:
     """A pass over the data: what its tasks do and where their output, logs and records lie under `phases/`."""
 
-    name: str
+    number: int
+    kind: Kind
     fingerprint: str
     num_tasks: int | None
     """None while unknown: it depends on the output of the phase before."""
+    segment: int = 0
+    """The segment of stages that it belongs to."""
+    barrier: str = ""
+    """Of a resolve or merge phase: the name of its stage."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:02d}-{self.barrier}{'-' if self.barrier else ''}{self.kind}"
 
     @property
     def directory(self) -> str:
@@ -36,25 +48,44 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Segment:
+    """Stages that are fused into one pass. All but the first segment begin with a barrier."""
+
+    stages: tuple[Stage, ...]
+    sieve: Phase
+    resolve: Phase | None = None
+    merge: Phase | None = None
+    """The phases that its barrier needs before."""
+
+    @property
+    def barrier(self) -> Barrier | None:
+        first = self.stages[0] if self.stages else None
+        return first if isinstance(first, Barrier) else None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """`reference` lets stages learn from a sample of the corpus, if any has to; `sieve` runs the stages on groups of
-    shards; `write` gathers what they kept into files of a good size."""
+    """`reference` lets stages learn from a sample of the corpus, if any has to; the segments' phases run the stages;
+    `write` gathers what they kept into files of a good size."""
 
     reference: Phase | None
-    sieve: Phase
+    segments: tuple[Segment, ...]
     write: Phase
     tasks: tuple[tuple[Shard, ...], ...]
-    """The shards of every task of the sieve phase, by rank."""
+    """The shards of every task of a sieve phase, by rank."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return (self.reference, self.sieve, self.write) if self.reference else (self.sieve, self.write)
+        found = [self.reference]
+        for segment in self.segments:
+            found += [segment.resolve, segment.merge, segment.sieve]
+        return tuple(phase for phase in [*found, self.write] if phase is not None)
 
 
 def make_plan(config: Config, manifest: Manifest) -> Plan:
     """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it."""
     tasks = tuple(group_shards(manifest.shards, config.execution.task_bytes))
-    reads = {
+    reads: dict[str, object] = {
         "format": FORMAT,
         "input": config.input.model_dump(mode="json", exclude={"path"}),
         "shards": [shard.to_json() for shard in manifest.shards],
@@ -63,17 +94,48 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
         "seed": config.execution.seed,
     }
     reference = _reference_phase(config, reads)
-    sieve_print = _hash(
-        {
-            **reads,
-            "stages": [stage_identity(stage) for stage in config.stages],
-            "rejected_rate": config.execution.rejected_rate,
-            "tasks": [len(task) for task in tasks],
-            "reference": reference.fingerprint if reference else None,
-        }
-    )
-    write_print = _hash({"reads": sieve_print, "output_bytes": config.execution.output_bytes})
-    return Plan(reference, Phase("01-sieve", sieve_print, len(tasks)), Phase("02-write", write_print, None), tasks)
+    reads |= {
+        "tasks": [len(task) for task in tasks],
+        "rejected_rate": config.execution.rejected_rate,
+        "reference": reference.fingerprint if reference else None,
+    }
+    num_bytes = sum(shard.num_bytes for shard in manifest.shards)
+    num_partitions = max(1, -(-num_bytes // config.execution.partition_bytes))
+    segments = _segments(config.stages, _hash(reads), len(tasks), num_partitions)
+    last = segments[-1].sieve
+    write_print = _hash({"reads": last.fingerprint, "output_bytes": config.execution.output_bytes})
+    return Plan(reference, segments, Phase(last.number + 1, "write", write_print, None), tasks)
+
+
+def split_at_barriers(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
+    """The stages of each segment; the first may be empty."""
+    parts: list[list[Stage]] = [[]]
+    for stage in stages:
+        if isinstance(stage, Barrier):
+            parts.append([])
+        parts[-1].append(stage)
+    return [tuple(part) for part in parts]
+
+
+def _segments(stages: Sequence[Stage], before: str, num_tasks: int, num_partitions: int) -> tuple[Segment, ...]:
+    """Segments and their phases; `before` is the fingerprint of what the first one reads."""
+    parts = split_at_barriers(stages)
+    segments: list[Segment] = []
+    number = 1
+    for i, part in enumerate(parts):
+        resolve = merge = None
+        if i:
+            barrier = part[0].name
+            resolve = Phase(number, "resolve", _hash({"resolves": before}), num_partitions, i, barrier)
+            merge = Phase(number + 1, "merge", _hash({"merges": resolve.fingerprint}), 1, i, barrier)
+            number, before = number + 2, merge.fingerprint
+        content: dict[str, object] = {"reads": before, "stages": [stage_identity(stage) for stage in part]}
+        if i + 1 < len(parts):
+            content |= {"sketch": sketch_identity(parts[i + 1][0]), "partitions": num_partitions}
+        sieve = Phase(number, "sieve", _hash(content), num_tasks, i)
+        segments.append(Segment(part, sieve, resolve, merge))
+        number, before = number + 1, sieve.fingerprint
+    return tuple(segments)
 
 
 def _reference_phase(config: Config, reads: dict[str, object]) -> Phase | None:
@@ -83,7 +145,7 @@ def _reference_phase(config: Config, reads: dict[str, object]) -> Phase | None:
         return None
     identities = [stage_identity(stage) for stage in config.stages[: last + 1]]
     content = {**reads, "stages": identities, "sample_bytes": config.execution.sample_bytes}
-    return Phase("00-reference", _hash(content), 1)
+    return Phase(0, "reference", _hash(content), 1)
 
 
 def group_shards(shards: Sequence[Shard], task_bytes: int) -> list[tuple[Shard, ...]]:
@@ -110,6 +172,12 @@ def stage_identity(stage: Stage) -> dict[str, object]:
         "fields": stage.model_dump(mode="json"),
         "assets": dict(stage.assets()),
     }
+
+
+def sketch_identity(stage: Stage) -> dict[str, object]:
+    """All that decides what a barrier sketches and resolves: not its bounds."""
+    bounds = {*stage.signals(), "action", "by_language"}
+    return {**stage_identity(stage), "fields": stage.model_dump(mode="json", exclude=bounds)}
 
 
 def _hash(content: object) -> str:

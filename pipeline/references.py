@@ -20,6 +20,7 @@ from pipeline.io.input import Input
 from pipeline.io.read import read_shard
 from pipeline.io.shards import Manifest
 from pipeline.io.write import ParquetSink
+from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records, write_record
 from pipeline.runs import Run
 from pipeline.sieve import fit
@@ -55,10 +56,9 @@ def learn(stages: Sequence[Stage], manifest: Manifest, source: Input, sample_byt
     return fit(stages, read_sample(manifest, source, sample_bytes))
 
 
-def reference_task(run: Run, rank: int, report: Callable[[Stats], None]) -> Record:
+def reference_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]) -> Record:
     """Let every Fitted stage of the run learn from the sample, and keep what it learned, a file a stage."""
-    phase, config = run.plan.reference, run.config
-    assert phase is not None
+    config = run.config
     started = time.perf_counter()
     learned = learn(config.stages, run.manifest, config.input, config.execution.sample_bytes)
     files = []

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.stats import Stats
-from stages.contract import Fitted, Stage, decide, run_stage
+from stages.contract import Barrier, Fitted, Stage, decide, run_stage
 from stages.errors import StageError, TamisError
 from stages.text.batch import TextBatch
 
@@ -52,12 +52,13 @@ def signal_types(stages: Sequence[Stage]) -> dict[str, pa.DataType]:
 
 
 def sieve(
-    batch: TextBatch, stages: Sequence[Stage], stats: Stats, references: Mapping[str, pa.Table] | None = None
+    batch: TextBatch, stages: Sequence[Stage], stats: Stats, given: Mapping[str, pa.Table] | None = None
 ) -> Sieved:
     """Run the stages over a batch and add what happened to `stats["stages"]`.
 
     Args:
-        references: what each Fitted stage learned of the corpus, by the stage's name (see `fit`).
+        given: by the stage's name, what a Fitted stage learned of the corpus (see `fit`); for a Barrier, which only
+            comes first, what was resolved of the batch's documents.
 
     Raises StageError, naming the stage, when one fails.
     """
@@ -68,7 +69,7 @@ def sieve(
     dropped: list[Dropped] = []
     for stage in stages:
         started = time.perf_counter()
-        after, columns = _guarded(stage, batch, (references or {}).get(stage.name))
+        after, columns = _guarded(stage, batch, (given or {}).get(stage.name))
         mask, rules = _verdict(stage, columns, after)
         for name, column in columns.items():
             signals[f"{stage.name}.{name}"] = _spread(column, rows, num_rows)
@@ -88,22 +89,25 @@ def sieve(
 def fit(stages: Sequence[Stage], sample: TextBatch) -> dict[str, pa.Table]:
     """What every Fitted stage learns from a sample of the corpus, by its name.
 
-    Each stage sees the documents that those before it keep. Raises StageError, naming the stage, when one fails.
+    Each stage sees the documents that those before it keep, but for a Barrier, which cannot judge a sample. Raises
+    StageError, naming the stage, when one fails.
     """
     references: dict[str, pa.Table] = {}
     last = max((i for i, stage in enumerate(stages) if isinstance(stage, Fitted)), default=-1)
     for stage in stages[: last + 1]:
         if isinstance(stage, Fitted):
             references[stage.name] = stage.fit(sample)
+        if isinstance(stage, Barrier):
+            continue
         after, columns = _guarded(stage, sample, references.get(stage.name))
         mask, _ = _verdict(stage, columns, after)
         sample = after.take(np.flatnonzero(~mask)) if mask.any() else after
     return references
 
 
-def _guarded(stage: Stage, batch: TextBatch, reference: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
+def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
     try:
-        return run_stage(stage, batch, reference)
+        return run_stage(stage, batch, given)
     except TamisError:
         raise
     except Exception as error:

@@ -1,61 +1,52 @@
-"""What one task does: read its shards, run the stages, write what was kept, measured and dropped, then its record.
+"""What one sieve task does: read documents, run a segment's stages, write what was kept, measured and dropped.
 
-A task of the sieve phase writes three files under its phase; a task of the write phase gathers those of consecutive
-tasks into the run's `documents/`, `signals/` and `rejected/`. Nothing in a file depends on time, place or other
-tasks, so a task that was killed is run again and gives the same bytes.
+The first segment reads shards; a later one reads what the same task of the segment before kept. Nothing in a file
+depends on time, place or other tasks, so a task that was killed is run again and gives the same bytes.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
-import xxhash
 
+from pipeline import barriers
 from pipeline import stats as counting
-from pipeline.io.files import filesystem_of
+from pipeline.gather import KINDS, write_task
 from pipeline.io.read import Chunk, Rejected, read_shard
-from pipeline.io.shards import Shard
+from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
-from pipeline.records import Record, check_files, read_records, write_record
+from pipeline.records import Record, read_records, write_record
 from pipeline.references import read_references, reference_task
+from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
-from pipeline.sieve import Dropped, Sieved, sieve, signal_types
+from pipeline.schemas import document_schema, signal_schema
+from pipeline.sieve import Sieved, sieve, signal_types
 from pipeline.stats import Stats
-from stages.contract import Stage
-from stages.errors import InputError, RunError
+from stages.contract import Barrier
+from stages.errors import InputError
 from stages.text.batch import TextBatch
-
-KINDS = ("documents", "signals", "rejected")
-ROW_BITS = 40
-"""A document's address is its shard's index and, in the low bits, its row in the shard."""
-ALWAYS_KEPT = 20
-"""Dropped documents of each rule whose text every task keeps, whatever `rejected_rate` says."""
-REJECTED_SCHEMA = pa.schema(
-    [
-        ("address", pa.uint64()),
-        ("id", pa.string()),
-        ("dropped_by", pa.string()),
-        ("source", pa.string()),
-        ("offset", pa.int64()),
-        ("message", pa.string()),
-        ("text", pa.large_string()),
-        ("raw", pa.large_binary()),
-    ]
-)
 
 Report = Callable[[Stats], None]
 
 
-def sieve_task(run: Run, rank: int, report: Report) -> Record:
-    """Run the stages over the shards of a task.
+@dataclass(frozen=True)
+class Portion:
+    """Documents on their way through a segment, with their addresses; what could not be read beside them."""
+
+    batch: TextBatch
+    addresses: npt.NDArray[np.uint64]
+    rejected: pa.Table | None = None
+
+
+def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
+    """Run a segment's stages over the documents of a task.
 
     Args:
         report: called after every batch with the task's stats so far.
@@ -64,80 +55,129 @@ def sieve_task(run: Run, rank: int, report: Report) -> Record:
         InputError: more records than `max_errors` cannot be read.
         StageError: a stage failed; the message names it and the documents.
     """
-    phase, config = run.plan.sieve, run.config
     started = time.perf_counter()
-    stats = counting.empty(stage.name for stage in config.stages)
-    for stage in config.stages:
-        stage.setup()
-    references = read_references(run)
+    task = _SieveTask(run, phase, rank)
     with ExitStack() as stack:
         sinks = {
             kind: stack.enter_context(ParquetSink(run.path, f"{phase.directory}/{kind}/{rank:05d}.parquet", schema))
-            for kind, schema in output_schemas(run.manifest.schema, config.stages).items()
+            for kind, schema in task.schemas().items()
         }
-        sample = _Sample(config.execution.rejected_rate, config.execution.seed)
-        for shard, chunk in _timed_chunks(run, rank, stats):
-            _check_errors(stats, config.execution.max_errors, chunk)
-            _process(chunk, shard, config.stages, references, sinks, sample, stats)
-            stats["task_seconds"] = time.perf_counter() - started
-            stats["peak_memory_bytes"] = counting.peak_memory_bytes()
-            report(stats)
+        for portion in task.portions():
+            task.process(portion, sinks)
+            task.stats["task_seconds"] = time.perf_counter() - started
+            task.stats["peak_memory_bytes"] = counting.peak_memory_bytes()
+            report(task.stats)
         began = time.perf_counter()
-        files = tuple(sinks[kind].close() for kind in KINDS)
-        stats["output"]["seconds"] += time.perf_counter() - began
-    stats["task_seconds"] = time.perf_counter() - started
-    record = Record(rank, phase.fingerprint, files, stats)
+        files = [sinks[kind].close() for kind in KINDS]
+        task.stats["output"]["seconds"] += time.perf_counter() - began
+        if task.next_barrier:
+            files.append(task.write_sketch())
+    task.stats["task_seconds"] = time.perf_counter() - started
+    record = Record(rank, phase.fingerprint, tuple(files), task.stats)
     write_record(run.path, phase, record)
     return record
 
 
-def write_task(run: Run, rank: int, report: Report) -> Record:
-    """Gather the output of consecutive sieve tasks into one file of each kind. Checks every byte it reads."""
-    phase, source = run.plan.write, run.plan.sieve
-    started = time.perf_counter()
-    records = read_records(run.path, source, run.write_groups()[rank])
-    schemas = output_schemas(run.manifest.schema, run.config.stages)
-    files = []
-    for record in records:
-        check_files(run.path, source, record, checksums=True)
-    for kind in KINDS:
-        with ParquetSink(run.path, f"{kind}/{rank:05d}.parquet", schemas[kind]) as sink:
-            for record in records:
-                for table in _read_back(run.path, record.file(kind), schemas[kind]):
-                    sink.write(table)
-            files.append(sink.close())
-    stats: Stats = {"write_seconds": time.perf_counter() - started, "peak_memory_bytes": counting.peak_memory_bytes()}
-    report(stats)
-    done = Record(rank, phase.fingerprint, tuple(files), stats)
-    write_record(run.path, phase, done)
-    return done
+class _SieveTask:
+    """One task of a segment: where its documents come from, what its stages are given, what it has counted."""
 
+    def __init__(self, run: Run, phase: Phase, rank: int) -> None:
+        segments = run.plan.segments
+        self.run, self.phase, self.rank = run, phase, rank
+        self.segment = segments[phase.segment]
+        self.stages = self.segment.stages
+        self.earlier = [stage for segment in segments[: phase.segment] for stage in segment.stages]
+        self.is_last = phase.segment == len(segments) - 1
+        self.next_barrier: Barrier | None = None if self.is_last else segments[phase.segment + 1].barrier
+        self.stats = counting.empty(stage.name for stage in self.stages)
+        execution = run.config.execution
+        self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate, execution.seed)
+        self.sketches: list[pa.Table] = []
+        for stage in self.stages:
+            stage.setup()
+        self.given = read_references(run)
+        merge = self.segment.merge
+        self.resolution = barriers.read_resolution(run, merge, rank) if merge else None
 
-def output_schemas(incoming: pa.Schema, stages: Sequence[Stage]) -> dict[str, pa.Schema]:
-    """Schema of each kind of file. An incoming column that has a signal's name gives way to the signal."""
-    signals = signal_types(stages)
-    columns = [field for field in incoming if field.name not in signals]
-    measured = [pa.field(name, type_) for name, type_ in signals.items()]
-    head = [pa.field("id", pa.string()), pa.field("address", pa.uint64())]
-    return {
-        "documents": pa.schema([*columns, *measured]),
-        "signals": pa.schema([*head, *measured, pa.field("dropped_by", pa.string())]),
-        "rejected": REJECTED_SCHEMA,
-    }
+    def schemas(self) -> dict[str, pa.Schema]:
+        return {
+            "documents": document_schema(self.run.manifest.schema, [*self.earlier, *self.stages]),
+            "signals": signal_schema(self.stages),
+            "rejected": REJECTED_SCHEMA,
+        }
 
-
-def _timed_chunks(run: Run, rank: int, stats: Stats) -> Iterator[tuple[Shard, Chunk]]:
-    """Chunks of the task's shards, the time and size of reading counted."""
-    config = run.config
-    for shard in run.plan.tasks[rank]:
-        chunks = read_shard(shard, run.manifest, config.input, config.execution.batch_bytes)
+    def portions(self) -> Iterator[Portion]:
+        """The task's documents in batches, the time of reading counted."""
+        source = self._from_shards() if self.phase.segment == 0 else self._from_segment_before()
         while True:
             began = time.perf_counter()
-            chunk = next(chunks, None)
-            stats["input"]["seconds"] += time.perf_counter() - began
-            if chunk is None:
-                break
-            yield shard, chunk
+            portion = next(source, None)
+            self.stats["input"]["seconds"] += time.perf_counter() - began
+            if portion is None:
+                return
+            yield portion
+
+    def _from_shards(self) -> Iterator[Portion]:
+        config = self.run.config
+        for shard in self.run.plan.tasks[self.rank]:
+            for chunk in read_shard(shard, self.run.manifest, config.input, config.execution.batch_bytes):
+                _check_errors(self.stats, config.execution.max_errors, chunk)
+                addresses = chunk.rows.astype(np.uint64) | np.uint64(shard.index << ROW_BITS)
+                batch = TextBatch(chunk.table)
+                self.stats["input"]["documents"] += batch.num_rows
+                self.stats["input"]["bytes"] += int(np.diff(batch.utf8.offsets).sum())
+                yield Portion(batch, addresses, unreadable(chunk.rejected, shard.index) if chunk.rejected else None)
+
+    def _from_segment_before(self) -> Iterator[Portion]:
+        before = self.run.plan.segments[self.phase.segment - 1].sieve
+        (record,) = read_records(self.run.path, before, [self.rank])
+        schema = document_schema(self.run.manifest.schema, self.earlier)
+        signals = signal_types(self.earlier)
+        for table, addresses in barriers.read_kept(self.run, before, record, schema.names):
+            measured = {name: table[name].combine_chunks() for name in signals}
+            yield Portion(TextBatch(table.drop_columns(list(signals)), measured), addresses)
+
+    def process(self, portion: Portion, sinks: dict[str, ParquetSink]) -> None:
+        """Run the stages over one batch and write what became of it."""
+        if portion.rejected is not None:
+            sinks["rejected"].write(portion.rejected)
+        if not portion.batch.num_rows:
+            return
+        given = dict(self.given)
+        if self.resolution is not None:
+            given[self.stages[0].name] = barriers.align(self.resolution, portion.addresses)
+        sieved = sieve(portion.batch, self.stages, self.stats, given)
+        began = time.perf_counter()
+        for lost in sieved.dropped:
+            sinks["rejected"].write(self.sample.of(lost, portion.addresses))
+        _write_kept(sieved, portion, sinks)
+        if self.is_last:
+            self.stats["output"]["documents"] += sieved.kept.num_rows
+            self.stats["output"]["bytes"] += int(np.diff(sieved.kept.utf8.offsets).sum())
+        self.stats["output"]["seconds"] += time.perf_counter() - began
+        if self.next_barrier:
+            self._sketch(self.next_barrier, sieved.kept, portion.addresses[sieved.rows])
+
+    def _sketch(self, barrier: Barrier, kept: TextBatch, addresses: npt.NDArray[np.uint64]) -> None:
+        began = time.perf_counter()
+        self.sketches.append(barriers.sketch(barrier, kept, addresses))
+        spent = self.stats["stages"].setdefault(barrier.name, {"seconds": 0.0})
+        spent["seconds"] += time.perf_counter() - began
+
+    def write_sketch(self) -> Written:
+        """The file of the task's sketches, which may be empty."""
+        assert self.next_barrier
+        resolve = self.run.plan.segments[self.phase.segment + 1].resolve
+        assert resolve is not None
+        assert resolve.num_tasks is not None
+        nothing = TextBatch(self.run.manifest.schema.empty_table(), self._no_signals())
+        tables = [barriers.sketch(self.next_barrier, nothing, np.zeros(0, np.uint64)), *self.sketches]
+        path = f"{self.phase.directory}/sketch/{self.rank:05d}.parquet"
+        with ParquetSink(self.run.path, path, tables[0].schema) as sink:
+            return barriers.write_sketch(sink, tables, resolve.num_tasks)
+
+    def _no_signals(self) -> dict[str, pa.Array]:
+        return {name: pa.array([], type_) for name, type_ in signal_types([*self.earlier, *self.stages]).items()}
 
 
 def _check_errors(stats: Stats, max_errors: int, chunk: Chunk) -> None:
@@ -157,128 +197,23 @@ def too_many_errors(count: int, max_errors: int, last: Rejected) -> str:
     )
 
 
-def _process(
-    chunk: Chunk,
-    shard: Shard,
-    stages: Sequence[Stage],
-    references: dict[str, pa.Table],
-    sinks: dict[str, ParquetSink],
-    sample: _Sample,
-    stats: Stats,
-) -> None:
-    base = np.uint64(shard.index << ROW_BITS)
-    if chunk.rejected:
-        sinks["rejected"].write(_unreadable(chunk.rejected, shard.index))
-    if not chunk.table.num_rows:
-        return
-    addresses = chunk.rows.astype(np.uint64) | base
-    batch = TextBatch(chunk.table)
-    stats["input"]["documents"] += batch.num_rows
-    stats["input"]["bytes"] += int(np.diff(batch.utf8.offsets).sum())
-    sieved = sieve(batch, stages, stats, references)
-    began = time.perf_counter()
-    for lost in sieved.dropped:
-        sinks["rejected"].write(sample.of(lost, addresses, shard.path))
-    _write_kept(sieved, chunk.table, addresses, sinks)
-    stats["output"]["documents"] += sieved.kept.num_rows
-    stats["output"]["bytes"] += int(np.diff(sieved.kept.utf8.offsets).sum())
-    stats["output"]["seconds"] += time.perf_counter() - began
-
-
-def _write_kept(
-    sieved: Sieved, table: pa.Table, addresses: npt.NDArray[np.uint64], sinks: dict[str, ParquetSink]
-) -> None:
-    columns = {"id": table["id"], "address": pa.array(addresses), **sieved.signals, "dropped_by": sieved.dropped_by}
+def _write_kept(sieved: Sieved, portion: Portion, sinks: dict[str, ParquetSink]) -> None:
+    ids = portion.batch.table["id"]
+    columns = {"id": ids, "address": pa.array(portion.addresses), **sieved.signals, "dropped_by": sieved.dropped_by}
     sinks["signals"].write(pa.table(columns))
-    kept = pa.array(sieved.rows)
-    documents = sieved.kept.with_columns({name: column.take(kept) for name, column in sieved.signals.items()})
+    documents = sieved.kept.with_columns(sieved.kept.signals)
     sinks["documents"].write(documents.table.select(sinks["documents"].schema.names))
 
 
-class _Sample:
-    """Which dropped documents are kept with their text: chosen by a hash of the text, and the first few of each
-    rule."""
-
-    def __init__(self, rate: float, seed: int) -> None:
-        self._below = round(rate * 2**64)
-        self._seed = seed
-        self._seen: Counter[str] = Counter()
-
-    def of(self, lost: Dropped, addresses: npt.NDArray[np.uint64], source: str) -> pa.Table:
-        data, offsets = lost.batch.utf8.data, lost.batch.utf8.offsets
-        chosen = []
-        for i, rule in enumerate(lost.rules):
-            self._seen[rule] += 1
-            if (
-                self._seen[rule] <= ALWAYS_KEPT
-                or xxhash.xxh3_64_intdigest(data[offsets[i] : offsets[i + 1]].tobytes(), self._seed) < self._below
-            ):
-                chosen.append(i)
-        picked = lost.batch.table.take(pa.array(chosen, pa.int64()))
-        nothing = {
-            name: pa.nulls(len(chosen), REJECTED_SCHEMA.field(name).type) for name in ("offset", "message", "raw")
-        }
-        columns = {
-            "address": pa.array(addresses[lost.rows[chosen]]),
-            "id": picked["id"],
-            "dropped_by": pa.array([lost.rules[i] for i in chosen], pa.string()),
-            "source": pa.array([source] * len(chosen), pa.string()),
-            "text": picked["text"],
-            **nothing,
-        }
-        return pa.table({name: columns[name] for name in REJECTED_SCHEMA.names}, REJECTED_SCHEMA)
-
-
-def _unreadable(records: Sequence[Rejected], shard: int) -> pa.Table:
-    rows = [
-        {
-            "address": shard << ROW_BITS | record.row,
-            "id": record.id,
-            "dropped_by": record.reason,
-            "source": record.source,
-            "offset": record.offset,
-            "message": record.message,
-            "raw": record.raw,
-        }
-        for record in records
-    ]
-    return pa.Table.from_pylist(rows, REJECTED_SCHEMA)
-
-
-def _read_back(run: str, file: Written, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Row groups of a file that a task wrote; raises RunError when it is not what its record and the plan say."""
-    path = f"{run}/{file.path}"
-    fs, name = filesystem_of(path)
-    with fs.open(name, "rb") as stream:
-        parquet = pq.ParquetFile(stream)
-        if parquet.schema_arrow != schema:
-            raise RunError(f"{path} has other columns or types than the plan; delete {run}/phases to start afresh")
-        if parquet.metadata.num_rows != file.rows:
-            raise RunError(f"{path} has {parquet.metadata.num_rows} rows, its record says {file.rows}")
-        for group in range(parquet.num_row_groups):
-            yield parquet.read_row_group(group)
-
-
-def group_outputs(records: Sequence[Record], output_bytes: int) -> list[list[int]]:
-    """Consecutive tasks whose kept text together reaches `output_bytes`: the tasks of the write phase."""
-    groups: list[list[int]] = []
-    size = output_bytes
-    for record in records:
-        if size >= output_bytes:
-            groups.append([])
-            size = 0
-        groups[-1].append(record.rank)
-        size += record.stats["output"]["bytes"]
-    return groups
-
-
-TASKS: dict[str, Callable[[Run, int, Report], Record]] = {
-    "00-reference": reference_task,
-    "01-sieve": sieve_task,
-    "02-write": write_task,
+TASKS: dict[str, Callable[[Run, Phase, int, Report], Record]] = {
+    "reference": reference_task,
+    "sieve": sieve_task,
+    "resolve": barriers.resolve_task,
+    "merge": barriers.merge_task,
+    "write": write_task,
 }
 
 
 def perform(run: Run, phase: Phase, rank: int, report: Report) -> Record:
     """Do one task of a phase."""
-    return TASKS[phase.name](run, rank, report)
+    return TASKS[phase.kind](run, phase, rank, report)

@@ -25,9 +25,11 @@ REGISTRY = {
     "repetition": "stages.heuristics.repetition:Repetition",
     "c4": "stages.heuristics.c4:C4",
     "fineweb": "stages.heuristics.fineweb:FineWeb",
-    "llama3": "stages.heuristics.llama3:Llama3",
     "nsfw": "stages.nsfw:Nsfw",
     "quality": "stages.quality:Quality",
+    "llama3": "stages.heuristics.llama3:Llama3",
+    "exact": "stages.dedup.duplicates:Exact",
+    "minhash": "stages.dedup.duplicates:MinHash",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -163,7 +163,7 @@ Fact = Annotated[Flag, Signal(pa.bool_(), "true or false")]
 
 
 class Stage(BaseModel, ABC):
-    """The part that every stage has. Subclass `Filter`, `Fitted` or `Map`, not this."""
+    """The part that every stage has. Subclass `Filter`, `Fitted`, `Barrier` or `Map`, not this."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -261,6 +261,55 @@ class Fitted(Stage):
         """One value a document for every signal that the class declares; null = could not tell."""
 
 
+class Barrier(Stage):
+    """A stage that has to see all documents before it can say anything of one: deduplication is.
+
+    It works in four steps, and holds no more than a partition of the corpus in any of them. `sketch` reduces documents
+    to small rows with a key. Rows of the whole corpus with equal keys come together in one partition, where `resolve`
+    links them; `merge` turns the links of all partitions into what is to be said of single documents; `measure` says
+    it. The engine carries rows between the steps and adds the columns `address` and `priority`.
+    """
+
+    within: tuple[str, ...] = ()
+    """Columns or signals (`language.label`) within which documents are compared; none for the whole corpus."""
+    priority: tuple[str, ...] = ()
+    """Columns or signals that say which of several documents is kept: the smallest value, with a `-` before its name
+    the largest (`[-date, -quality.score]`); null comes last. The first in the input is kept among equals."""
+
+    @abstractmethod
+    def sketch(self, batch: TextBatch) -> pa.Table:
+        """Any number of rows a document: `row` (int64, its place in the batch), `key` (uint64), columns of its own."""
+
+    @abstractmethod
+    def resolve(self, rows: pa.Table) -> pa.Table:
+        """What one partition says: a table of any schema.
+
+        Args:
+            rows: all rows with some of the keys: `key`, `address` (uint64: the document), columns of its own and, if
+                the stage has a `priority`, `priority` (binary: the smaller is kept, among equals the smaller address).
+        """
+
+    @abstractmethod
+    def merge(self, links: pa.Table) -> pa.Table:
+        """What all partitions say together: one row for each document that there is anything to be said of.
+
+        Args:
+            links: the tables that `resolve` gave, one after the other.
+
+        Returns:
+            `address`, `kept` (uint64: the document kept in its place), and columns of its own.
+        """
+
+    @abstractmethod
+    def measure(self, batch: TextBatch, resolution: pa.Table) -> Signals:
+        """One value a document for every signal that the class declares.
+
+        Args:
+            resolution: a row for each document of the batch: the columns of `merge` and `kept_id`, null where it said
+                nothing.
+        """
+
+
 class Map(Stage):
     """A stage that rewrites text. Its signals describe the text as it left it, and may carry bounds too."""
 
@@ -269,13 +318,11 @@ class Map(Stage):
         """The batch with its new text (`batch.with_text`), and the signals; same documents, same order."""
 
 
-def run_stage(
-    stage: Stage, batch: TextBatch, reference: pa.Table | None = None
-) -> tuple[TextBatch, dict[str, pa.Array]]:
+def run_stage(stage: Stage, batch: TextBatch, given: pa.Table | None = None) -> tuple[TextBatch, dict[str, pa.Array]]:
     """Apply a stage; returns the batch with the stage's signals on it, and the signals as declared columns.
 
     Args:
-        reference: what a Fitted stage learned of the corpus.
+        given: what a Fitted stage learned of the corpus, or what a Barrier resolved of the batch's documents.
 
     Raises StageError when the stage's answer is not what it declares: a missing or unknown signal, a wrong length or
     type.
@@ -289,12 +336,12 @@ def run_stage(
             raise StageError(f"{stage.name} returned {after.num_rows} documents for {batch.num_rows}: a Map keeps all")
     elif isinstance(stage, Filter):
         after, measured = batch, stage.measure(batch)
-    elif isinstance(stage, Fitted):
-        if reference is None:
+    elif isinstance(stage, (Fitted, Barrier)):
+        if given is None:
             raise StageError(f"{stage.name} holds documents against their corpus and was not shown any of it")
-        after, measured = batch, stage.measure(batch, reference)
+        after, measured = batch, stage.measure(batch, given)
     else:
-        raise StageError(f"{stage.name} is neither a Filter nor a Fitted nor a Map")
+        raise StageError(f"{stage.name} is none of Filter, Fitted, Barrier and Map")
     declared = stage.signals()
     if measured.keys() != declared.keys():
         odd = sorted(measured.keys() ^ declared.keys())

@@ -17,7 +17,7 @@ LID176_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e8
 
 
 def lid176_path() -> Path:
-    """Path of lid.176.ftz, for `fasttext.load_model(str(...))`.
+    """Path of lid.176.ftz, for `stages.fasttext.model.load(str(...))`.
 
     Raises MissingPartError when the package that carries it is not installed.
     """

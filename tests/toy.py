@@ -3,8 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
-from stages.contract import Bounds, Count, Fact, Filter, Flag, Map, Ratio, Signals
+from stages.contract import Allowed, Barrier, Bounds, Count, Fact, Filter, Flag, Label, Map, Ratio, Signals
 from stages.text.batch import TextBatch
 
 
@@ -39,3 +40,42 @@ class Shorten(Map):
             "hopeless": pa.array([text[:1] == "#" for text in texts], pa.bool_()),
         }
         return batch.with_text(pa.array(cut, pa.large_string())), signals
+
+
+class SameStart(Barrier):
+    """Documents that begin with the same forty characters as another. Source: none, a toy."""
+
+    duplicate: Fact = Flag()
+    """Another document with this beginning is kept."""
+    duplicate_of: Label = Allowed()
+    """Id of the one that is kept."""
+    num_copies: Count = Bounds()
+    """Documents with this beginning."""
+
+    def sketch(self, batch: TextBatch) -> pa.Table:
+        starts = [xxhash.xxh3_64_intdigest(text[:40].encode()) for text in batch.table["text"].to_pylist()]
+        return pa.table({"row": pa.array(np.arange(batch.num_rows)), "key": pa.array(starts, pa.uint64())})
+
+    def resolve(self, rows: pa.Table) -> pa.Table:
+        order = [
+            ("key", "ascending"),
+            *([("priority", "ascending")] if self.priority else []),
+            ("address", "ascending"),
+        ]
+        rows = rows.sort_by(order)
+        _, first, place, count = np.unique(
+            rows["key"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
+        )
+        addresses = rows["address"].to_numpy()
+        return pa.table({"address": addresses, "kept": addresses[first][place], "copies": count[place]})
+
+    def merge(self, links: pa.Table) -> pa.Table:
+        return links
+
+    def measure(self, batch: TextBatch, resolution: pa.Table) -> Signals:
+        duplicate = pc.not_equal(resolution["address"], resolution["kept"])
+        return {
+            "duplicate": duplicate.combine_chunks(),
+            "duplicate_of": pc.if_else(duplicate, resolution["kept_id"], None).combine_chunks(),
+            "num_copies": resolution["copies"].combine_chunks(),
+        }

@@ -13,10 +13,11 @@ import selectors
 import subprocess
 import sys
 from collections import Counter, deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, Self
 
 from datatrove.executor.local import LocalPipelineExecutor
 
@@ -70,11 +71,11 @@ class _Worker:
         assert self.process.stdout
         return self.process.stdout
 
-    def give(self, rank: int) -> None:
+    def give(self, phase: str, rank: int) -> None:
         assert self.process.stdin
         self.rank = rank
         with suppress(BrokenPipeError):  # it died just now; the end of its events will tell
-            self.process.stdin.write(f"{rank}\n".encode())
+            self.process.stdin.write(f"{phase} {rank}\n".encode())
             self.process.stdin.flush()
 
     def end(self, grace_s: float = 0.0) -> int:
@@ -103,51 +104,59 @@ class LocalExecutor(RecordedExecutor, LocalPipelineExecutor):
         self.logs = f"{run.path}/{phase.directory}"
         super().__init__([self.step], run.num_tasks(phase) or 0, workers, self.logs)
 
-    def run_missing(self, listener: Listener) -> None:
+    def run_missing(self, pool: WorkerPool, listener: Listener) -> None:
         """Do what is missing. Raises the error of the first task that fails, or RunError when one kills its workers."""
         missing = self.get_incomplete_ranks()
         if missing:
             self.save_executor_as_json()
-            _Pool(self, deque(missing), listener).run(min(self.workers, len(missing)))
+            pool.run(self, missing, listener)
 
     def get_incomplete_ranks(self, ranks: Any = None, skip_completed: bool | None = None) -> list[int]:
         return [rank for rank in (range(self.tasks) if ranks is None else ranks) if not self.is_rank_completed(rank)]
 
 
-class _Pool:
-    """The workers of one phase, and the tasks that wait for one."""
+class WorkerPool:
+    """Worker processes that do the tasks of one phase after the other; a context manager that ends them.
 
-    def __init__(self, executor: LocalExecutor, waiting: deque[int], listener: Listener) -> None:
-        self.executor = executor
-        self.listener = listener
-        self.waiting = waiting
-        self.left = len(waiting)
-        self.deaths: Counter[int] = Counter()
-        self.early_deaths = 0
+    They are started when there is something to do, and stay for the next phase: loading everything takes seconds.
+    """
+
+    def __init__(self, run: Run, num_workers: int) -> None:
+        self.run_path = run.path
+        self.num_workers = num_workers
         self.selector = selectors.DefaultSelector()
         self.workers: dict[int, _Worker] = {}
-        logs = executor.logs if "://" not in executor.logs else os.devnull
-        self.log_folder = Path(logs) / "logs" if logs != os.devnull else None
+        self.log_folder = Path(run.path) / "logs" if "://" not in run.path else None
 
-    def run(self, num_workers: int) -> None:
-        self._start(0)  # the first one compiles, if need be; the others find the kernels in the cache
-        try:
-            while self.left:
-                if any(worker.ready for worker in self.workers.values()):
-                    for number in range(min(num_workers, self.left)):
-                        if number not in self.workers:
-                            self._start(number)
-                for key, _ in self.selector.select(timeout=0.25):
-                    self._hear(key.data)
-                self.listener.poll()
-        finally:
-            for worker in self.workers.values():
-                worker.end()
-            self.selector.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self.workers.values():
+            worker.end()
+        self.selector.close()
+
+    def run(self, executor: LocalExecutor, ranks: Sequence[int], listener: Listener) -> None:
+        """Do tasks of a phase; the pool is of no use after an error."""
+        self.executor, self.listener = executor, listener
+        self.waiting, self.left = deque(ranks), len(ranks)
+        self.deaths: Counter[int] = Counter()
+        self.early_deaths = 0
+        for worker in self.workers.values():
+            self._next(worker)
+        if not self.workers:
+            self._start(0)  # the first one compiles, if need be; the others find the kernels in the cache
+        while self.left:
+            if any(worker.ready for worker in self.workers.values()):
+                for number in range(min(self.num_workers, self.left)):
+                    if number not in self.workers:
+                        self._start(number)
+            for key, _ in self.selector.select(timeout=0.25):
+                self._hear(key.data)
+            self.listener.poll()
 
     def _start(self, number: int) -> None:
-        command = [sys.executable, "-m", "pipeline.executors.worker"]
-        command += [self.executor.tamis_run.path, self.executor.phase.name, str(number)]
+        command = [sys.executable, "-m", "pipeline.executors.worker", self.run_path, str(number)]
         with self._log(number) as log:
             process = subprocess.Popen(
                 command,
@@ -202,8 +211,8 @@ class _Pool:
                 raise kind(f"{place}: {detail} (log: {log})")
 
     def _next(self, worker: _Worker) -> None:
-        if self.waiting:
-            worker.give(self.waiting.popleft())
+        if self.waiting and worker.ready:
+            worker.give(self.executor.phase.name, self.waiting.popleft())
 
     def _bury(self, worker: _Worker) -> None:
         """A worker died: its task goes back to the head of the queue, and another one takes its place."""

@@ -39,6 +39,8 @@ class TaskStep(PipelineStep):
 
     def _count(self, stats: Stats) -> None:
         for name, stage in stats.get("stages", {}).items():
+            if "documents_in" not in stage:  # time that a barrier took elsewhere
+                continue
             self.stat_update(f"{name}/total", value=stage["documents_in"])
             self.stat_update(f"{name}/forwarded", value=stage["documents_out"])
             for rule, counts in stage["dropped"].items():

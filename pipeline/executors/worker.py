@@ -1,8 +1,9 @@
-"""A worker of the local executor: `python -m pipeline.executors.worker RUN PHASE NUMBER`.
+"""A worker of the local executor: `python -m pipeline.executors.worker RUN NUMBER`.
 
-Reads ranks from standard input, one a line, does those tasks and writes events to standard output as JSON lines:
-`ready`, `progress`, `done`, `failed`. It dies with its parent (end of input), at once and safely, since a task
-commits atomically. One thread each for Numba, Arrow and BLAS: a machine is filled with workers, not with threads.
+Reads phases and ranks from standard input, a task a line (`01-sieve 7`), does those tasks and writes events to standard
+output as JSON lines: `ready`, `progress`, `done`, `failed`. It dies with its parent (end of input), at once and safely,
+since a task commits atomically. One thread each for Numba, Arrow and BLAS: a machine is filled with workers, not with
+threads.
 """
 
 from __future__ import annotations
@@ -16,25 +17,31 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from pipeline.executors.local import LocalExecutor
+    from pipeline.runs import Run
 
 REPORT_EVERY_S = 0.5
 
 
 def main() -> None:
-    path, phase_name, number = sys.argv[1:4]
+    path, number = sys.argv[1:3]
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the worker's log
-    ranks: queue.SimpleQueue[int] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(ranks,), daemon=True).start()
+    tasks: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     started = time.perf_counter()
     reporter = _Reporter(events)
-    executor = _prepare(path, phase_name, reporter)
+    run = _prepare(path)
+    from pipeline.executors.local import LocalExecutor
     from pipeline.records import read_record
 
+    executors: dict[str, LocalExecutor] = {}
     _send(events, event="ready", seconds=time.perf_counter() - started)
     while True:
-        rank = ranks.get()
+        name, rank = tasks.get()
+        if name not in executors:
+            phase = next(phase for phase in run.plan.phases if phase.name == name)
+            executors[name] = LocalExecutor(run, phase, workers=1, report=reporter)
+        executor = executors[name]
         reporter.rank = rank
         try:
             executor._run_for_rank(rank, local_rank=int(number) + 1)  # 0 would log to the console
@@ -46,16 +53,16 @@ def main() -> None:
             _send(events, event="done", rank=rank, stats=record.stats)
 
 
-def _listen(ranks: queue.SimpleQueue[int]) -> None:
+def _listen(tasks: queue.SimpleQueue[tuple[str, int]]) -> None:
     for line in sys.stdin:
-        ranks.put(int(line))
+        name, rank = line.split()
+        tasks.put((name, int(rank)))
     os._exit(0)
 
 
-def _prepare(path: str, phase_name: str, reporter: _Reporter) -> LocalExecutor:
+def _prepare(path: str) -> Run:
     import pyarrow as pa
 
-    from pipeline.executors.local import LocalExecutor
     from pipeline.runs import open_run
     from stages.text import compile_kernels
 
@@ -65,8 +72,7 @@ def _prepare(path: str, phase_name: str, reporter: _Reporter) -> LocalExecutor:
     run = open_run(path)
     for stage in run.config.stages:
         stage.setup()
-    phase = next(phase for phase in run.plan.phases if phase.name == phase_name)
-    return LocalExecutor(run, phase, workers=1, report=reporter)
+    return run
 
 
 class _Reporter:

@@ -34,6 +34,8 @@ ENDINGS = {
 }
 COMPRESSIONS = (".gz", ".zst")
 TEXT_TYPES = (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary())
+ROW_BITS = 40
+"""A document's address is its shard's index and, in the low bits, its row in the shard."""
 NUM_SAMPLED = 32
 """Files whose schema is looked at: the first, the last and some between."""
 

@@ -53,12 +53,12 @@ class ParquetSink:
                 self._keep(table)
                 return
             self._keep(table.slice(0, room))
-            self._flush()
+            self.cut()
             table = table.slice(room)
 
     def close(self) -> Written:
         """Finish the file; it exists from now on."""
-        self._flush()
+        self.cut()
         self._writer.close()
         self._file.commit()
         return Written(self.path, self._rows, self._file.num_bytes, self._file.checksum)
@@ -75,9 +75,10 @@ class ParquetSink:
         self._pending_bytes += int(_row_bytes(table).sum())
         self._pending_rows += table.num_rows
         if self._pending_bytes >= ROW_GROUP_BYTES or self._pending_rows >= ROW_GROUP_ROWS:
-            self._flush()
+            self.cut()
 
-    def _flush(self) -> None:
+    def cut(self) -> None:
+        """End the row group here."""
         if self._pending_rows:
             table = pa.concat_tables(self._pending).combine_chunks()
             self._writer.write_table(table, row_group_size=table.num_rows)

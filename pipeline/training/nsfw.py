@@ -41,6 +41,9 @@ class Judged:
     """By classifier and head that did not see the row's source."""
     score: Floats
     """By the model as written: for rows that it was not trained on."""
+    covered: npt.NDArray[np.bool_]
+    """Rows whose language rows of another source cover; all, if there are none. The head is fitted on these: where the
+    language is new too, a classifier can only guess, and no user would ask it."""
     head: Floats
     trained: Found
 
@@ -109,17 +112,23 @@ def _judge(rows: LabelledRows, usable: npt.NDArray[np.bool_], found: Found, mode
     covered = sum_per_document(default_lexicon().hits(batch) != 0, words.begin, words.end)
     unseen = probability(found.unseen_logits)
     columns, weights, fold = head_columns(unseen, covered, num_words), balanced_weights(rows), folds(rows)
+    teaching = _covered(rows, usable)
     unseen_score = np.empty(len(rows))
     for name in np.unique(fold):
-        others = fold != name
-        unseen_score[~others] = apply_head(
-            columns[~others], fit_head(columns[others], rows.labels[others], weights[others])
-        )
-    head = fit_head(columns, rows.labels, weights)
+        own, others = fold == name, teaching & (fold != name)
+        unseen_score[own] = apply_head(columns[own], fit_head(columns[others], rows.labels[others], weights[others]))
+    head = fit_head(columns[teaching], rows.labels[teaching], weights[teaching])
     final = predict.label_scores(model.load(str(model_path)), batch, [POSITIVE], tokens="words")[:, 0]
     final = np.nan_to_num(final.astype(np.float64), nan=0.5)
     score = apply_head(head_columns(final, covered, num_words), head)
-    return Judged(rows, usable, unseen, unseen_score, score, head, found)
+    return Judged(rows, usable, unseen, unseen_score, score, teaching, head, found)
+
+
+def _covered(rows: LabelledRows, usable: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    out = np.zeros(len(rows), np.bool_)
+    for (source, language), members in rows.groups().items():
+        out[members] = is_covered(rows, usable, source, language)
+    return out if out.any() else ~out
 
 
 def means(judged: Judged) -> dict[str, float]:
@@ -135,7 +144,8 @@ def write_card(judged: Judged, name: str, size: int) -> str:
     """The card, as Markdown."""
     rows, usable = judged.rows, judged.usable
     held_out = rows.take(~usable)
-    weights = balanced_weights(rows)
+    judged_rows, judged_scores = rows.take(judged.covered), judged.unseen_score[judged.covered]
+    weights = balanced_weights(judged_rows)
 
     def coverage(source: str, language: str) -> str:
         return "" if is_covered(rows, usable, source, language) else "language not covered"
@@ -144,7 +154,7 @@ def write_card(judged: Judged, name: str, size: int) -> str:
         return "" if usable[rows.sources == source].any() else "unseen source"
 
     scores = {"classifier": judged.unseen_classifier, "score": judged.unseen_score}
-    error = expected_calibration_error(rows.labels, judged.unseen_score, weights)
+    error = expected_calibration_error(judged_rows.labels, judged_scores, weights)
     parts = [
         f"# {name}: model card\n",
         f"A fastText classifier of {size:,} bytes and a calibration. Labels: 1 = abusive, obscene or hateful.\n",
@@ -160,9 +170,10 @@ def write_card(judged: Judged, name: str, size: int) -> str:
         f"\nAll held-out rows: {auc(held_out.labels, judged.score[~usable]):.3f}\n",
         "## Confusion\n", "Held-out rows, as they come:\n",
         card.confusion_table(held_out, judged.score[~usable], BOUNDS),
-        "\nUnseen sources:\n", card.confusion_table(rows, judged.unseen_score, BOUNDS),
-        "\n## Calibration\n", f"Unseen sources, weighted; expected calibration error {error:.3f}:\n",
-        card.reliability_table(reliability(rows.labels, judged.unseen_score, weights)),
+        "\nUnseen sources in languages that others cover:\n",
+        card.confusion_table(judged_rows, judged_scores, BOUNDS),
+        "\n## Calibration\n", f"The same rows, weighted; expected calibration error {error:.3f}:\n",
+        card.reliability_table(reliability(judged_rows.labels, judged_scores, weights)),
         f"\nThe head: intercept {judged.head[0]:.3f}, classifier's logit {judged.head[1]:.3f}, density of list words "
         f"{judged.head[2]:.3f}.\n",
         "## Search\n", card.trial_table(judged.trained.trials), "",

@@ -3,6 +3,10 @@
 
 def compile_kernels() -> None:
     """Compile every kernel, or load it from Numba's cache: importing a module with explicit signatures does either."""
+    import stages.dedup.kernels_components
+    import stages.dedup.kernels_fold
+    import stages.dedup.kernels_lines
+    import stages.dedup.kernels_minhash
     import stages.fasttext.kernels_scores
     import stages.heuristics.kernels_c4
     import stages.heuristics.kernels_counts

@@ -35,7 +35,8 @@ PUNCTUATION = 1
 HAS_LETTER = 2
 """Flag of a word: at least one letter."""
 
-_IN_WORD = LETTER | MARK | DIGIT
+IN_WORD = LETTER | MARK | DIGIT
+"""Classes of the characters that a word may start with."""
 _SPACE, _QUOTE, _COMMA, _HYPHEN, _UNDERSCORE = 0x20, 0x27, 0x2C, 0x2D, 0x5F
 _LOW_BITS = EACH_BYTE * np.uint64(0x7F)
 _CASE_BITS = EACH_BYTE * np.uint64(0x20)
@@ -67,12 +68,12 @@ def _goes_on(data, i, high, classes, needed):
 
 
 @njit
-def _word_end(data, i, high, classes, ascii_table):
+def word_end(data, i, high, classes, ascii_table):
     """End of the word that starts at byte `i`, and the union of its classes."""
     first = i
     seen = last = int64(0)
     while True:
-        while i < high and ascii_table[data[i]] & _IN_WORD:
+        while i < high and ascii_table[data[i]] & IN_WORD:
             last = int64(ascii_table[data[i]])
             seen |= last
             i += 1
@@ -80,11 +81,11 @@ def _word_end(data, i, high, classes, ascii_table):
             break
         code, width = decode(data, i)
         kind = int64(classes[code])
-        if kind & _IN_WORD:
+        if kind & IN_WORD:
             if kind & UNSPACED and i > first:
                 break
         elif kind & APOSTROPHE or code == _UNDERSCORE:
-            if not (last & _IN_WORD and _goes_on(data, i + width, high, classes, _IN_WORD)):
+            if not (last & IN_WORD and _goes_on(data, i + width, high, classes, IN_WORD)):
                 break
         elif code in (DOT, _COMMA):
             needed = DIGIT if last & DIGIT else LETTER if code == DOT and last & (LETTER | MARK) else 0
@@ -141,7 +142,7 @@ def split_words(data, offsets, classes, begin, end, start, stop, hashes, num_cha
     ascii_table = ascii_classes(classes, 0xFF)
     ends_word = np.zeros(256, np.uint8)
     for byte in range(128):
-        ends_word[byte] = not (ascii_table[byte] & _IN_WORD or byte in (DOT, _COMMA, _QUOTE, _UNDERSCORE))
+        ends_word[byte] = not (ascii_table[byte] & IN_WORD or byte in (DOT, _COMMA, _QUOTE, _UNDERSCORE))
     mark_hash = np.empty(128, np.uint64)
     for byte in range(128):
         mark_hash[byte] = finish(add_block(ONE, uint64(byte)) ^ ONE)
@@ -157,7 +158,7 @@ def split_words(data, offsets, classes, begin, end, start, stop, hashes, num_cha
                 i += 1
                 continue
             first = i
-            if kind & _IN_WORD:
+            if kind & IN_WORD:
                 i, h, letters = _ascii_word(data, i, high, ascii_table, ends_word)
                 if i > first:
                     start[m] = first - low
@@ -184,8 +185,8 @@ def split_words(data, offsets, classes, begin, end, start, stop, hashes, num_cha
                 i += width
                 continue
             start[m] = i - low
-            if kind & _IN_WORD:
-                i, seen = _word_end(data, i, high, classes, ascii_table)
+            if kind & IN_WORD:
+                i, seen = word_end(data, i, high, classes, ascii_table)
                 flags[m] = HAS_LETTER if seen & LETTER else 0
             else:
                 i += width

@@ -120,7 +120,7 @@ def test_whole_configs_that_cannot_be(write, text, expected):
 def test_a_missing_file_names_the_nearest(write):
     path = write(GOOD, "crawl.yaml")
     assert "Did you mean" in message(path.replace("crawl", "crwl"))
-    assert "Presets: fineweb, quickstart" in message("no-such-thing-at-all.yaml")
+    assert "Presets: fineweb, language-precise, quickstart" in message("no-such-thing-at-all.yaml")
 
 
 def test_overrides_address_stages_by_name(write):

@@ -1,0 +1,1 @@
+"""Deduplication by text, as pure functions on arrays: hashes, sketches, bands, components, listed lines."""

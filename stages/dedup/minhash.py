@@ -1,0 +1,67 @@
+"""MinHash signatures of documents, and the Jaccard similarity that two of them estimate.
+
+A document is the set of its n-grams of folded words (`FoldedWords`): five words by default, as in FineWeb; in scripts
+without spaces a word is one letter, so five letters. A document of fewer words is one n-gram: it resembles only
+documents of the same words. Signatures are made by Fast Similarity Sketching (`kernels_minhash`): the estimate is
+unbiased, and its variance is that of as many independent hash functions, J (1 - J) / num_perm, or less (in small sets
+about half of it).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.dedup.folded import FoldedWords
+from stages.errors import ConfigError
+from stages.text.batch import TextBatch
+
+SCHEME = "folded-words/fss-1"
+"""Name of everything that a signature's values depend on besides its parameters; changed whenever one of them is."""
+
+Signatures = npt.NDArray[np.uint32]
+
+
+def signatures(
+    batch: TextBatch, ngram_size: int = 5, num_perm: int = 256, words: FoldedWords | None = None
+) -> Signatures:
+    """Signatures of the documents, `uint32[n, num_perm]`; all slots are `0xFFFFFFFF` for a document without words.
+
+    Args:
+        ngram_size: words in an n-gram, at least 1.
+        num_perm: slots of a signature, at least 1; need not be a power of two. Equal slots are equal n-grams only
+            between signatures of the same `ngram_size`, `num_perm` and SCHEME.
+        words: the batch's folded words, if they are already there.
+
+    Raises ConfigError for numbers below 1.
+    """
+    from stages.dedup import kernels_minhash
+
+    for name, value in (("ngram_size", ngram_size), ("num_perm", num_perm)):
+        if value < 1:
+            raise ConfigError(f"{name} is {value}: must be at least 1")
+    words = words or FoldedWords.of(batch)
+    out = np.empty((batch.num_rows, num_perm), np.uint32)
+    kernels_minhash.sketch(words.hash, words.bounds, ngram_size, out)
+    return out
+
+
+def is_empty(signature: Signatures) -> npt.NDArray[np.bool_]:
+    """Which documents had no words; two of them resemble each other in nothing."""
+    from stages.dedup.kernels_minhash import EMPTY
+
+    return (signature == EMPTY).all(axis=-1)
+
+
+def jaccard(signature_a: Signatures, signature_b: Signatures) -> npt.NDArray[np.float64]:
+    """Estimated Jaccard similarity of the n-grams of two documents, or of many pairs row by row; in [0, 1].
+
+    Share of slots that agree. 0 where a document is empty. Raises ConfigError if the signatures differ in length.
+    """
+    if signature_a.shape[-1] != signature_b.shape[-1]:
+        raise ConfigError(
+            f"signatures of {signature_a.shape[-1]} and {signature_b.shape[-1]} slots do not compare; make both with "
+            "the same num_perm"
+        )
+    equal = np.asarray((signature_a == signature_b).mean(axis=-1, dtype=np.float64))
+    return np.where(is_empty(signature_a) | is_empty(signature_b), 0.0, equal)
