@@ -56,11 +56,7 @@ def _mark(token: str, rest: bytes, add) -> None:  # type: ignore[no-untyped-def]
     elif mark == "@" or rest.startswith(b"://"):
         add("links")
     elif mark in SYMBOLS or not (
-        code < 0x2020
-        or mark == "…"
-        or 0x2030 <= code <= 0x203A
-        or 0x3000 <= code <= 0x303F
-        or 0xFF00 <= code <= 0xFF65
+        code < 0x2020 or mark == "…" or 0x2030 <= code <= 0x203A or 0x3000 <= code <= 0x303F or 0xFF00 <= code <= 0xFF65
     ):
         add("symbols")
 

