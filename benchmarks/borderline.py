@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.borderline_quality import quality_table
+
 DOCS = Path(__file__).parents[1] / "docs"
 SOBER_BOUNDS = (0.5, 0.6, 0.7)
 
@@ -95,6 +97,7 @@ def sober_table() -> str:
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "nsfw": ("judges.md", nsfw_table),
     "sober": ("models/nsfw.md", sober_table),
+    "quality": ("judges.md", quality_table),
 }
 """Tables by the name of their marks, with the document that shows them."""
 

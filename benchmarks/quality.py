@@ -1,4 +1,4 @@
-"""How well `quality` tells high quality from the rest on sources that it was not trained on; see docs/models/quality.md.
+"""How well `quality` tells high quality from the rest on sources that it was not trained on.
 
     TAMIS_DATA=folder python -m benchmarks.quality [--cache DIR] [--output FILE]
 
@@ -87,14 +87,17 @@ def report(rows: pa.Table, unseen: Unseen, is_judged: Mask) -> str:
     parts = ["High against low and against medium, AUC, pooled | mean over pairs of sources:\n"]
     lines = []
     for name, mask in subsets(rows):
+        above = high & mask
         for column, scores in columns.items():
             if column == "classifier" and not name.startswith("English"):
                 continue
             cells = [
-                f"{two_auc(high & mask, rest & mask, scores):.3f} \\| {pair_auc(high & mask, rest & mask, sources, scores):.3f}"
+                f"{two_auc(above, rest & mask, scores):.3f} \\| {pair_auc(above, rest & mask, sources, scores):.3f}"
                 for rest in (low, medium)
             ]
-            lines.append((name, column, int((high & mask).sum()), int((low & mask).sum()), int((medium & mask).sum()), *cells))
+            lines.append(
+                (name, column, int((high & mask).sum()), int((low & mask).sum()), int((medium & mask).sum()), *cells)
+            )
     parts.append(table(("rows", "score", "high", "low", "medium", "high : low", "high : medium"), lines))
     parts += ["\nSource against source, both models:\n", _matrix(high, (low, medium), sources, unseen.combined)]
     parts += ["\nHigh rows of each language against all low and all medium rows (English), both models:\n"]

@@ -9,10 +9,21 @@ One walk over the shared words, beside the shared lines. A *segment* is a run of
 from __future__ import annotations
 
 import numpy as np
-from numba import int64, njit, types, void
+from numba import int64, njit, types, uint64, void
 
-from stages.text.kernels import BYTES, CLASSES, DOT, FLAGS, INT32S, INT64S, decode
-from stages.text.kernels_words import HAS_LETTER, PUNCTUATION
+from stages.text.kernels import (
+    BYTES,
+    CLASSES,
+    EACH_BYTE,
+    FLAGS,
+    INT32S,
+    INT64S,
+    ONE,
+    TOP_BITS,
+    decode,
+    load_block,
+)
+from stages.text.kernels_words import HAS_LETTER, PUNCTUATION, ascii_digits, ascii_letters
 from stages.text.unicode_tables import DIGIT, LOWER, TERMINAL, UPPER
 
 COUNTS = (
@@ -37,7 +48,13 @@ MIN_LINE_WORDS = 10
 MIN_RUN = 3
 """A letter that often in a row stretches a word: sooo."""
 
-_AT, _COLON, _SLASH, _APOSTROPHE, _RIGHT_QUOTE = 0x40, 0x3A, 0x2F, 0x27, 0x2019
+ALL_UPPER, WITH_DIGIT, WITH_APOSTROPHE, STRETCHED = 1, 2, 4, 8
+
+_COLON, _SLASH, _APOSTROPHE, _RIGHT_QUOTE = 0x3A, 0x2F, 0x27, 0x2019
+_LOW_BITS = EACH_BYTE * np.uint64(0x7F)
+_APOSTROPHES = EACH_BYTE * np.uint64(_APOSTROPHE)
+_ALL_BITS = EACH_BYTE * np.uint64(0xFF)
+_TO_TOP, _TO_BITS, _BYTE, _BLOCK = (np.uint64(bits) for bits in (2, 3, 8, 64))
 _OTHER_MARKS = 255
 
 
@@ -76,10 +93,35 @@ def _kind_of_mark(code):
 
 
 @njit
+def _is_zero(block):
+    """The top bit of every byte of a block that is 0."""
+    return ~(((block & _LOW_BITS) + _LOW_BITS) | block | _LOW_BITS)
+
+
+@njit
+def _read_block(block, size):
+    """As `_read_word`, for a word of at most eight ASCII characters, all at once: a block whose other bytes are 0."""
+    letters = ascii_letters(block)
+    lower = letters & (block << _TO_TOP)
+    upper = letters ^ lower
+    found = int64(0)
+    if lower == 0 and upper & (upper - ONE):
+        found |= ALL_UPPER
+    if ascii_digits(block):
+        found |= WITH_DIGIT
+    if _is_zero(block ^ _APOSTROPHES):
+        found |= WITH_APOSTROPHE
+    twins = _is_zero(block ^ (block >> _BYTE)) & ~(TOP_BITS << ((uint64(size) - ONE) << _TO_BITS))
+    if twins & (twins >> _BYTE):
+        found |= STRETCHED
+    return found
+
+
+@njit
 def _read_word(data, i, high, classes, ascii_table):
-    """Upper-case letters, lower-case letters, digits and apostrophes in a word, and whether a letter is stretched."""
-    upper = lower = digits = apostrophes = int64(0)
-    run, last, stretched = int64(0), int64(-1), False
+    """What is in a word: flags ALL_UPPER, WITH_DIGIT, WITH_APOSTROPHE, STRETCHED."""
+    upper = lower = found = int64(0)
+    run, last = int64(0), int64(-1)
     while i < high:
         code = int64(data[i])
         if code < 0x80:
@@ -89,16 +131,19 @@ def _read_word(data, i, high, classes, ascii_table):
             code, width = decode(data, i)
             kind = int64(classes[code])
             i += width
-        if kind & (UPPER | LOWER):
-            upper += (kind & UPPER) != 0
-            lower += (kind & LOWER) != 0
-        else:
-            digits += (kind & DIGIT) != 0
-            apostrophes += code == _APOSTROPHE or code == _RIGHT_QUOTE
+        upper += (kind & UPPER) != 0
+        lower += (kind & LOWER) != 0
+        if kind & DIGIT:
+            found |= WITH_DIGIT
+        if code == _APOSTROPHE or code == _RIGHT_QUOTE:
+            found |= WITH_APOSTROPHE
         run = run + 1 if code == last else int64(1)
         last = code
-        stretched |= run >= MIN_RUN and code != DOT
-    return upper, lower, digits, apostrophes, stretched
+        if run >= MIN_RUN:
+            found |= STRETCHED
+    if upper >= 2 and lower == 0:
+        found |= ALL_UPPER
+    return found
 
 
 @njit
@@ -133,17 +178,24 @@ def count_style(
         counts = out[d]
         counts[:] = 0
         line = line_begin[d]
+        next_line = base + line_start[line + 1] if line + 1 < line_end[d] else high
+        words = letter_words = letters = short = long = inner_words = capital_words = int64(0)
         line_words = segment = inner = capitals = int64(0)
         for k in range(begin[d], end[d]):
-            if line + 1 < line_end[d] and start[k] >= line_start[line + 1]:
-                while line + 1 < line_end[d] and start[k] >= line_start[line + 1]:
+            i = base + start[k]
+            if i >= next_line:
+                while i >= next_line:
                     line += 1
+                    next_line = base + line_start[line + 1] if line + 1 < line_end[d] else high
                 counts[LONG_LINE_WORDS] += line_words if line_words >= MIN_LINE_WORDS else 0
                 _close_segment(counts, segment, inner, capitals)
                 line_words = segment = inner = capitals = int64(0)
-            i = base + start[k]
-            code, _ = decode(data, i)
-            kind = int64(classes[code])
+            code = int64(data[i])
+            if code < 0x80:
+                kind = int64(ascii_table[code])
+            else:
+                code, _ = decode(data, i)
+                kind = int64(classes[code])
             if flags[k] & PUNCTUATION:
                 counts[MARKS] += 1
                 column = _kind_of_mark(code)
@@ -155,27 +207,37 @@ def count_style(
                     _close_segment(counts, segment, inner, capitals)
                     segment = inner = capitals = int64(0)
                 continue
-            counts[WORDS] += 1
+            words += 1
             line_words += 1
             segment += 1
             if not flags[k] & HAS_LETTER:
                 continue
-            chars = int64(num_chars[k])
-            upper, lower, digits, apostrophes, stretched = _read_word(data, i, base + stop[k], classes, ascii_table)
-            counts[LETTER_WORDS] += 1
-            counts[LETTERS] += min(chars, MAX_WORD_CHARS)
-            counts[SHORT_WORDS] += chars <= MAX_SHORT_CHARS
-            counts[LONG_WORDS] += chars >= MIN_LONG_CHARS
-            counts[MIXED_WORDS] += digits > 0
-            counts[APOSTROPHE_WORDS] += apostrophes > 0
-            counts[STRETCHED_WORDS] += stretched
-            counts[UPPER_WORDS] += upper >= 2 and lower == 0
+            chars, size = int64(num_chars[k]), int64(stop[k] - start[k])
+            block = TOP_BITS
+            if size <= 8 and i + 8 <= data.shape[0]:
+                block = load_block(data, i) & (_ALL_BITS >> (_BLOCK - (uint64(size) << _TO_BITS)))
+            if block & TOP_BITS:
+                found = _read_word(data, i, i + size, classes, ascii_table)
+            else:
+                found = _read_block(block, size)
+            if found:
+                counts[UPPER_WORDS] += (found & ALL_UPPER) != 0
+                counts[MIXED_WORDS] += (found & WITH_DIGIT) != 0
+                counts[APOSTROPHE_WORDS] += (found & WITH_APOSTROPHE) != 0
+                counts[STRETCHED_WORDS] += (found & STRETCHED) != 0
+            letter_words += 1
+            letters += min(chars, MAX_WORD_CHARS)
+            short += chars <= MAX_SHORT_CHARS
+            long += chars >= MIN_LONG_CHARS
             if segment > 1:
                 is_capital = int64((kind & UPPER) != 0)
-                counts[INNER_WORDS] += 1
-                counts[CAPITAL_INNER_WORDS] += is_capital
-                if chars > MAX_SHORT_CHARS or not kind & (UPPER | LOWER):
-                    inner += 1
-                    capitals += is_capital
+                counted = int64(chars > MAX_SHORT_CHARS or not kind & (UPPER | LOWER))
+                inner_words += 1
+                capital_words += is_capital
+                inner += counted
+                capitals += counted & is_capital
         counts[LONG_LINE_WORDS] += line_words if line_words >= MIN_LINE_WORDS else 0
         _close_segment(counts, segment, inner, capitals)
+        counts[WORDS], counts[LETTER_WORDS], counts[LETTERS] = words, letter_words, letters
+        counts[SHORT_WORDS], counts[LONG_WORDS] = short, long
+        counts[INNER_WORDS], counts[CAPITAL_INNER_WORDS] = inner_words, capital_words

@@ -1,8 +1,8 @@
 """Parts and damaged copies of labelled documents: what a judge of pages needs beside whole documents.
 
 An excerpt of a few words to a few lines has the document's label: without them, high quality is what is long. A *menu*
-is made of a good document's own words, scattered over short lines in title case, as the navigation of a page is: neither
-topic nor language tells it from the document, only its shape. Both are drawn by a hash of the text.
+is made of a good document's own words, scattered over short lines in title case, as the navigation of a page is:
+neither topic nor language tells it from the document, only its shape. Both are drawn by a hash of the text.
 """
 
 from __future__ import annotations

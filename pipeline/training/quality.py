@@ -38,6 +38,9 @@ SHAPE = Shape(minn=4, maxn=6)
 STYLE_ONLY = ("software documentation", "rust-lang/book")
 """Sources that teach style alone. Words of programming are no mark of quality: a classifier that takes them for one
 lifts every mail about software, and gives unseen mails an AUC of .73 against edited news instead of .98."""
+STYLE_ONLY_LICENSES = ("CC-BY-SA",)
+"""Parts of licences whose rows teach style alone: share-alike text adds nothing to the classifier's weights, word by
+word, so that nobody need ask whether they are an adaptation of it. A mean number of commas is none."""
 MAX_BYTES = 2_000_000
 BATCH_ROWS = 2000
 
@@ -117,6 +120,14 @@ class Material:
         return (self.origin >= 0) & rows[self.origin]
 
     @property
+    def teaches_words(self) -> Mask:
+        """Texts that the classifier may learn from; the feature model learns from all."""
+        style_only = np.isin(self.rows.sources, STYLE_ONLY)
+        for part in STYLE_ONLY_LICENSES:
+            style_only |= np.char.find(self.rows.licenses, part) >= 0
+        return ~self.is_menu & ~style_only[self.origin]
+
+    @property
     def sources(self) -> npt.NDArray[np.str_]:
         return folds(self.rows)
 
@@ -173,8 +184,8 @@ class Trained:
         """Trained on all usable rows but those of a source. The head is not calibrated yet."""
         chosen = material.chosen(left_out)
         style_model = fit_style(material.style, material.labels, material.weights(chosen), setting.l2)
-        has_words = ~material.is_menu & ~np.isin(material.sources[material.origin], STYLE_ONLY)
-        values = fit(material.words, material.labels, material.weights(chosen & has_words), setting.schedule)
+        words_too = chosen & material.teaches_words
+        values = fit(material.words, material.labels, material.weights(words_too), setting.schedule)
         style_logit = style_model.logit(material.style)
         word_logit = np.clip(logits(material.words, values), -MAX_LOGIT, MAX_LOGIT)
         reference = material.origin < 0
@@ -281,7 +292,7 @@ def train(
 
 def write(output: Path, material: Material, trained: Trained, slope: float, bias: float) -> int:
     """The model and its numbers; returns the model's size in bytes."""
-    used = material.chosen(None) & ~material.is_menu
+    used = material.chosen(None) & material.teaches_words
     positive = int(material.labels[used].sum())
     size = write_model(output, material.words, trained.word_values, (int(used.sum()) - positive, positive))
     if size > MAX_BYTES:

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from pipeline.quickstart import PACKAGES, Package, default_cache, fetch, tar_members
 
-UNLICENSED = ("none stated", "publishers'")
+NOT_TRAINED_ON = ("none stated", "publishers'")
 """In the licence of rows that are judged and not trained on: comments without a licence, pages of publishers."""
 POST_SOURCES = {
     "s-nlp/paradetox": 1200,
@@ -138,8 +138,8 @@ def _hash(text: str) -> str:
 
 
 def may_be_trained_on(table: pa.Table) -> list[bool]:
-    """By licence; see `UNLICENSED`."""
-    return [not any(part in licence for part in UNLICENSED) for licence in table["license"].to_pylist()]
+    """By licence; see `NOT_TRAINED_ON`."""
+    return [not any(part in licence for part in NOT_TRAINED_ON) for licence in table["license"].to_pylist()]
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -14,3 +14,5 @@ def compile_kernels() -> None:
     import stages.heuristics.kernels_ngrams
     import stages.kernels_language
     import stages.kernels_lexicon  # noqa: F401
+    import stages.kernels_lexicon
+    import stages.kernels_quality  # noqa: F401

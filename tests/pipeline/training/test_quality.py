@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -95,6 +97,11 @@ def test_classes_and_sources_weigh_the_same(files):
     low, menus = chosen & ~material.labels & ~material.is_menu, chosen & material.is_menu
     assert weights[low].sum() == pytest.approx(weights[menus].sum())
     assert not material.chosen("a").any()
+    assert (material.teaches_words == ~material.is_menu).all()
+    shared = replace(rows, licenses=np.where(rows.sources == "a", "CC-BY-SA-4.0", rows.licenses))
+    material = Material.of(shared, rows.sources == "a")
+    assert material.chosen(None).any()
+    assert not (material.chosen(None) & material.teaches_words).any(), "share-alike text teaches style alone"
 
 
 def test_a_model_its_numbers_and_its_card(files, tmp_path):
@@ -107,7 +114,7 @@ def test_a_model_its_numbers_and_its_card(files, tmp_path):
     card = model.with_suffix(".md").read_text()
     for part in ("## Data", "## Unseen sources", "## Confusion", "## Calibration", "| a | en | MIT |"):
         assert part in card
-    batch = TextBatch.from_texts([PROSE.format("Ilkley", 1650) * 3, PITCH.format("Ilkley", 9, "y") * 3])
+    batch = TextBatch.from_texts([PROSE.format("Settle", 1650) * 3, PITCH.format("Settle", 9, "y") * 3])
     for stage in (Gopher(), FineWeb()):
         batch, _ = run_stage(stage, batch)
     own = Quality(model=str(model))
