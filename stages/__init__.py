@@ -33,7 +33,6 @@ REGISTRY = {
     "minhash": "stages.dedup.duplicates:MinHash",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
-    "nsfw": "stages.nsfw:Nsfw",
     "quality": "stages.quality:Quality",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
