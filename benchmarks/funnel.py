@@ -25,6 +25,9 @@ STAGES: list[Any] = [
     {"c4": {"terminal_punctuation": False}},
     "fineweb",
     "llama3",
+    "pii",
+    "nsfw",
+    "quality",
 ]
 ROWS_PER_GROUP = 2000
 
