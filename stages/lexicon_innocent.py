@@ -32,7 +32,8 @@ PLAIN_WORDS = """
 domination dong durum ero erotic flipping fratze frigg fırsat geni guro hayvan hori hui ische jism jiss jiz jugs knob
 knobs kum kwa mal muff nackt nad naked nip nippel nude nudity pau penas penetrate perversion pinto pocha poon pud pula
 pule punta redskins rere sanchez sayfa seks sex sexing sexo sexual sexually sexy snatch stroking suck sucked sucker
-sucks takip tavara titi top topless twinkie virgin xx žrát بتاع عايز বাল মাল なめ カス やめて 女の子 smuts 人妻 卖淫 妓女 小姐 屁股 祖宗
+sucks takip tavara titi top topless twinkie virgin xx žrát بتاع عايز বাল মাল
+なめ カス やめて 女の子 smuts 人妻 卖淫 妓女 小姐 屁股 祖宗
 """
 
 
