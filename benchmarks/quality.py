@@ -139,6 +139,5 @@ def main() -> None:
     CARD.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-
 if __name__ == "__main__":
     main()

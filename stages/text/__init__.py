@@ -15,4 +15,3 @@ def compile_kernels() -> None:
     import stages.kernels_language
     import stages.kernels_lexicon
     import stages.kernels_quality  # noqa: F401
-    import stages.kernels_lexicon  # noqa: F401
