@@ -25,7 +25,7 @@ QUALITY: tuple[tuple[str, str], ...] = (
     ),
     (
         "the same, German",
-        "Der Kleine Sumpfzaunkönig lebt als kleiner brauner Vogel in Röhrichten. Er frisst Insekten, die er "
+        "Der Kleine Sumpfzaunkönig, ein kleiner brauner Vogel, bewohnt Röhrichte. Er frisst Insekten, die er "
         "dicht über dem Wasser von den Halmen pickt, und zieht zwei Bruten im Jahr auf. Sein Gebiet schrumpfte "
         "seit 1960, hauptsächlich durch Entwässerung, um etwa ein Drittel.",
     ),

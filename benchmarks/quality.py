@@ -1,6 +1,6 @@
 """How well `quality` tells high quality from the rest on sources that it was not trained on.
 
-    TAMIS_DATA=folder python -m benchmarks.quality [--cache DIR] [--output FILE]
+    TAMIS_DATA=folder python -m benchmarks.quality [--cache DIR] [--write]
 
 Leave one source out: for each source, classifier, feature model and the scale of languages are trained without it and
 judge its rows. All those judgements together are compared with the labels: pooled, so that a model which likes one
@@ -33,6 +33,8 @@ from tests.reference.oracle import data_path
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+CARD = Path(__file__).parents[1] / "docs" / "models" / "quality.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 DOCUMENT_CHARS = 400
 NAMES = ("classifier", "features", "both")
 
@@ -122,7 +124,7 @@ def _matrix(high: Mask, rest: Iterable[Mask], sources: npt.NDArray[np.str_], sco
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where archives are kept (%(default)s)")
-    parser.add_argument("--output", type=Path, help="write the tables there, and not to standard output")
+    parser.add_argument("--write", action="store_true", help="write the tables into the model card")
     args = parser.parse_args()
     started = time.perf_counter()
     data = data_path("quality_dev.parquet").parent
@@ -130,10 +132,11 @@ def main() -> None:
     is_judged = np.arange(len(rows)) < pq.read_metadata(data / "quality_dev.parquet").num_rows
     text = report(rows, unseen, is_judged)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    if args.output is None:
+    if not args.write:
         print(text)
-    else:
-        args.output.write_text(text + "\n", encoding="utf-8")
+        return
+    before, _, rest = CARD.read_text(encoding="utf-8").partition(BEGIN)
+    CARD.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

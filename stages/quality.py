@@ -27,8 +27,9 @@ class Quality(Fitted):
     cite it?") and Nemotron-CC's buckets (Su et al. 2024, arXiv 2412.02595, section 2.3); classifier, features and
     calibration are ours.
 
-    The classifier knows English words. The feature model knows how text is set and punctuated, and reads three stages'
-    signals of it; it carries over to sources and languages that neither has seen. docs/models/quality.md says how well.
+    The classifier knows English words. The feature model knows how text is set and punctuated, partly from signals of
+    `gopher` and `fineweb`; it carries over to sources and languages that neither has seen. docs/models/quality.md says
+    how well.
     Every bound is open by default: what quality a corpus needs depends on what else is in it, and `bucket` cuts it into
     twentieths.
     """

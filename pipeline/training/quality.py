@@ -26,10 +26,10 @@ from pipeline.training.head import fit_head
 from pipeline.training.linear import Schedule, fit, logits
 from pipeline.training.metrics import auc, expected_calibration_error, reliability
 from pipeline.training.model_file import write_model
-from pipeline.training.rows import LabelledRows, read_rows
+from pipeline.training.rows import LabelledRows, read_rows, read_table
 from pipeline.training.search import folds
 from pipeline.training.signed import fit_signed
-from stages.errors import InputError
+from stages.errors import InputError, MissingInputError
 from stages.quality_features import FEATURES, measure_features
 from stages.quality_head import MAX_LOGIT, FeatureModel, Head, fit_places, write_head
 
@@ -308,10 +308,7 @@ def read_reference(path: str, sentences: int = 10) -> tuple[list[str], list[str]
 
     Raises MissingInputError for a file without `text` and `lang`.
     """
-    from pipeline.training.rows import _read_table
-    from stages.errors import MissingInputError
-
-    table: pa.Table = _read_table(Path(path))
+    table: pa.Table = read_table(Path(path))
     if not {"text", "lang"} <= set(table.column_names):
         raise MissingInputError(f"{path} needs columns text and lang; it has {', '.join(table.column_names)}")
     if "kind" in table.column_names:

@@ -74,7 +74,7 @@ def read_rows(
     Raises MissingInputError for a file or a column that is not there, InputError for one that cannot be read, for a
     label that is neither, and for rows of one class only.
     """
-    table = _read_table(Path(path))
+    table = read_table(Path(path))
     missing = [name for name in REQUIRED if name not in table.column_names]
     if missing:
         raise MissingInputError(
@@ -121,7 +121,8 @@ def balanced_weights(rows: LabelledRows) -> npt.NDArray[np.float64]:
     return weights / weights.mean()
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """A Parquet or JSON lines file. Raises MissingInputError or InputError for one that is not there or unreadable."""
     if not path.is_file():
         raise MissingInputError(f"there is no file {path}")
     try:
