@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import stages as registry
@@ -10,7 +11,7 @@ from stages.contract import Barrier, Decision, Filter, Fitted, Map, Stage
 
 
 def overview() -> list[dict[str, Any]]:
-    """Name, kind, number of signals and first line of every stage."""
+    """Name, kind, number of signals and first sentence of every stage."""
     found = []
     for name in registry.names():
         cls = registry.load(name)
@@ -19,7 +20,7 @@ def overview() -> list[dict[str, Any]]:
                 "name": name,
                 "kind": _kind(cls),
                 "signals": len(cls.signals()),
-                "summary": _doc(cls).split("\n")[0],
+                "summary": _summary(_doc(cls)),
             }
         )
     return found
@@ -73,6 +74,11 @@ def _default_text(info: Any) -> str:
 
 def _doc(cls: type[Stage]) -> str:
     return inspect.cleandoc(cls.__doc__ or "")
+
+
+def _summary(doc: str) -> str:
+    """The first sentence, without what stands in brackets."""
+    return re.sub(r" ?\([^)]*\)", "", _flat(doc.split("\n\n")[0])).split(". ")[0].removesuffix(".")
 
 
 def _flat(text: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rich.console import Console
@@ -23,11 +24,11 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     )
     console.print(f"output  {plan['output']}\n", highlight=False)
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in ("phase", "tasks", "done already", "directory"):
-        table.add_column(name, justify="right" if "s" in name[-1] else "left", no_wrap=True)
+    for name in ("phase", "tasks", "done"):
+        table.add_column(name, justify="left" if name == "phase" else "right", no_wrap=True)
     for phase in plan["phases"]:
-        tasks = "decided later" if phase["tasks"] is None else str(phase["tasks"])
-        table.add_row(phase["name"], tasks, str(phase["done"]), phase["directory"])
+        tasks = "known later" if phase["tasks"] is None else str(phase["tasks"])
+        table.add_row(phase["directory"], tasks, str(phase["done"]))
     console.print(table)
     console.print("\nstages, in this order:", highlight=False)
     for stage in plan["stages"]:
@@ -68,7 +69,11 @@ def print_overview(stages: list[dict[str, Any]], console: Console) -> None:
 def print_stage(stage: dict[str, Any], console: Console) -> None:
     """One stage: what it is, its signals, its parameters."""
     console.print(f"{stage['name']} ({stage['kind']})\n", style="bold", highlight=False)
-    console.print(stage["doc"], highlight=False, markup=False)
+    console.print(_flowing(stage["doc"]), highlight=False, markup=False)
+    if stage["needs"]:
+        console.print(
+            f"\nReads {', '.join(stage['needs'])}: put those stages before it.", highlight=False, markup=False
+        )
     console.print("\nSignals, in the order in which they decide:", highlight=False)
     for signal in stage["signals"]:
         console.print(
@@ -81,3 +86,8 @@ def print_stage(stage: dict[str, Any], console: Console) -> None:
     for parameter in stage["parameters"]:
         console.print(f"\n  {parameter['name']}  = {parameter['default']}", markup=False, highlight=False)
         console.print(Padding(parameter["definition"], (0, 0, 0, 4)), highlight=False, markup=False)
+
+
+def _flowing(doc: str) -> str:
+    """A docstring without the line breaks inside its paragraphs and list items."""
+    return re.sub(r"(?<!\n)\n(?!\n|\s*- )\s*", " ", doc)
