@@ -18,7 +18,7 @@ from stages.errors import ConfigError, InputError, RunError
 from tests.corpus import write_jsonl
 
 ROOT = Path(__file__).parents[2]
-STAGES = ["gopher", "repetition", {"c4": {"terminal_punctuation": False}}, "fineweb"]
+STAGES = ["exact", "gopher", "repetition", {"c4": {"terminal_punctuation": False}}, "fineweb", "minhash"]
 KINDS = ("documents", "signals", "rejected")
 
 
@@ -239,7 +239,7 @@ def test_too_many_bad_records_stop_the_run_and_more_patience_resumes_it(tmp_path
 
 
 def test_datatrove_finds_its_layout(reference):
-    phase = Path(reference.path, reference.plan.segments[0].sieve.directory)
+    phase = Path(reference.path, reference.plan.segments[1].sieve.directory)
     assert {"completions", "logs", "stats", "executor.json"} <= {path.name for path in phase.iterdir()}
     assert (phase / "logs/task_00000.log").read_text()
     assert "dropped_gopher.word_count" in (phase / "stats/00000.json").read_text()
