@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from stages.contract import Allowed, Bounds, Filter, Label, Ratio, Score, Signals
 from stages.errors import StageError
+from stages.files import file_hash
 from stages.lid import LID176_SHA256, lid176_path
 from stages.text.batch import TextBatch
 
@@ -69,8 +69,7 @@ class Language(Filter):
     def assets(self) -> Mapping[str, str]:
         if self.model is None:
             return {"lid.176.ftz": LID176_SHA256}
-        with open(self._path(), "rb") as file:
-            return {"model": hashlib.file_digest(file, "sha256").hexdigest()}
+        return {"model": file_hash(self._path())}
 
     def measure(self, batch: TextBatch) -> Signals:
         from stages.fasttext.predict import top_labels

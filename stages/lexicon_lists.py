@@ -14,9 +14,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import pyarrow as pa
-
-from stages.errors import MissingPartError, StageError
+from stages.errors import MissingPartError
 from stages.lexicon import EVERYWHERE, Lexicon
 from stages.lexicon_innocent import INNOCENT
 
@@ -88,24 +86,6 @@ def _plural(entry: str) -> str:
 def default_lexicon() -> Lexicon:
     """The default lists, compiled; but for words that sober text needs (`INNOCENT`)."""
     return Lexicon.of(package_entries(), INNOCENT)
-
-
-def file_entries(file: str) -> list[str]:
-    """Entries of a list of one's own: a text file, one entry a line, or `lists/words.parquet:column`.
-
-    Raises StageError when it cannot be read.
-    """
-    path, colon, column = file.rpartition(":")
-    try:
-        if colon and path.endswith(".parquet"):
-            import pyarrow.parquet as pq
-
-            values = pq.read_table(path, columns=[column])[column].to_pylist()
-        else:
-            values = Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
-        raise StageError(f"the word list {file} cannot be read: {error}") from error
-    return [value.strip() for value in values if value and value.strip()]
 
 
 def _folder(package: str) -> Path:

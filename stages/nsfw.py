@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
@@ -14,6 +13,7 @@ from pydantic import field_validator
 
 from stages.contract import Bounds, Count, Filter, Ratio, Score, Signals
 from stages.errors import StageError
+from stages.files import file_hash, path_and_column, read_list
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.lexicon import Lexicon
 from stages.text.batch import TextBatch
@@ -80,8 +80,8 @@ class Nsfw(Filter):
         from stages.lexicon_lists import package_hash
 
         files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
-        files |= {file: Path(_path_of(file)) for own in (*self.lists.values(), self.allowed) for file in own}
-        found = {name: _file_hash(path) for name, path in files.items() if name != "head" or path.is_file()}
+        files |= {file: path_and_column(file)[0] for own in (*self.lists.values(), self.allowed) for file in own}
+        found = {name: file_hash(path) for name, path in files.items() if name != "head" or path.is_file()}
         return found | ({"lists": package_hash()} if self.default_lists else {})
 
     def measure(self, batch: TextBatch) -> Signals:
@@ -112,14 +112,14 @@ class Nsfw(Filter):
     @cached_property
     def _lexicon(self) -> Lexicon:
         from stages.lexicon_innocent import INNOCENT
-        from stages.lexicon_lists import default_lexicon, file_entries, package_entries
+        from stages.lexicon_lists import default_lexicon, package_entries
 
         if self.default_lists and not self.lists and not self.allowed:
             return default_lexicon()
         entries = {language: list(own) for language, own in package_entries().items()} if self.default_lists else {}
         for language, files in self.lists.items():
-            entries.setdefault(language, []).extend(entry for file in files for entry in file_entries(file))
-        own_allowed = [entry for file in self.allowed for entry in file_entries(file)]
+            entries.setdefault(language, []).extend(entry for file in files for entry in read_list(file))
+        own_allowed = [entry for file in self.allowed for entry in read_list(file)]
         return Lexicon.of(entries, [*(INNOCENT if self.default_lists else ()), *own_allowed])
 
 
@@ -159,15 +159,3 @@ def read_head(path: Path) -> npt.NDArray[np.float64] | None:
     if head.shape != (3,) or not np.isfinite(head).all():
         raise StageError(f"nsfw: {path} should hold three finite coefficients, not {head.tolist()}")
     return head
-
-
-def _path_of(file: str) -> str:
-    path, colon, _ = file.rpartition(":")
-    return path if colon and path.endswith(".parquet") else file
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StageError(f"nsfw: {path} cannot be read: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Bounds, Count, Fitted, Score, Signals
-from stages.errors import StageError
+from stages.files import file_hash
 from stages.quality_features import NEEDS, measure_features
 from stages.quality_head import Head, logit_of, read_head, sigmoid
 from stages.text.batch import TextBatch
@@ -59,7 +58,7 @@ class Quality(Fitted):
 
     def assets(self) -> Mapping[str, str]:
         files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
-        return {name: _file_hash(path) for name, path in files.items()}
+        return {name: file_hash(path) for name, path in files.items()}
 
     def fit(self, sample: TextBatch) -> pa.Table:
         """The 19 cuts between buckets, `cut: float32`; none if the sample has no document with a score."""
@@ -127,10 +126,3 @@ def bucket_of(scores: npt.NDArray[np.float32], cuts: npt.NDArray[np.float32]) ->
     """Number of cuts below each score, `int32`; null for NaN, and for all if there are no cuts."""
     buckets = np.searchsorted(cuts, scores, side="left").astype(np.int32)
     return pa.array(buckets, mask=np.isnan(scores) | (len(cuts) == 0))
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StageError(f"quality: {path} cannot be read: {error}") from error

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pydantic import field_validator
 
 from stages.contract import Bounds, Count, Fact, Filter, Flag, Signals
-from stages.errors import StageError
+from stages.files import file_hash, path_and_column, read_list
 from stages.text.batch import TextBatch
 
 _WORDS = re.compile("[a-z0-9]+")
@@ -62,7 +60,7 @@ class Url(Filter):
 
     def assets(self) -> Mapping[str, str]:
         files = (*self.domains, *self.addresses, *self.banned_words, *self.suspect_words, *self.banned_parts)
-        return {file: hashlib.sha256(_path_and_column(file)[0].read_bytes()).hexdigest() for file in files}
+        return {file: file_hash(path_and_column(file)[0]) for file in files}
 
     @cached_property
     def _lists(self) -> dict[str, frozenset[str]]:
@@ -116,24 +114,10 @@ def _bare(url: str) -> str:
     return url.lower().partition("://")[2 if "://" in url else 0].removeprefix("www.").rstrip("/")
 
 
-def _path_and_column(file: str) -> tuple[Path, str | None]:
-    path, colon, column = file.rpartition(":")
-    if colon and path.endswith(".parquet"):
-        return Path(path), column
-    return Path(file), None
-
-
 @lru_cache(maxsize=32)
 def _entries(file: str) -> tuple[str, ...]:
-    """The entries of a list file. Raises StageError when it cannot be read."""
-    path, column = _path_and_column(file)
-    try:
-        if column is not None:
-            import pyarrow.parquet as pq
-
-            return tuple(value for value in pq.read_table(path, columns=[column])[column].to_pylist() if value)
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
-        raise StageError(f"url: the list {file} cannot be read: {error}") from error
-    bare = (_HOSTS_LINE.sub("", line.partition("#")[0]).strip() for line in lines)
+    """The entries of a list file; of a text file without comments and the addresses of a hosts file."""
+    if path_and_column(file)[1] is not None:
+        return tuple(read_list(file))
+    bare = (_HOSTS_LINE.sub("", line.partition("#")[0]).strip() for line in read_list(file))
     return tuple(line for line in bare if line)

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stages.errors import StageError
+from stages.files import read_list
 from stages.lexicon import Lexicon, in_lower_case
-from stages.lexicon_lists import file_entries
 from stages.text.batch import TextBatch
 from stages.text.views import hash_word
 from tests import naive_lexicon
@@ -122,8 +122,8 @@ def test_lists_from_files(tmp_path):
 
     (tmp_path / "words.txt").write_text("darn\n\n  silly goose \n", encoding="utf-8")
     pq.write_table(pa.table({"term": ["dingbat", None]}), tmp_path / "words.parquet")
-    assert file_entries(str(tmp_path / "words.txt")) == ["darn", "silly goose"]
-    assert file_entries(f"{tmp_path / 'words.parquet'}:term") == ["dingbat"]
+    assert read_list(str(tmp_path / "words.txt")) == ["darn", "silly goose"]
+    assert read_list(f"{tmp_path / 'words.parquet'}:term") == ["dingbat"]
     for wrong in (tmp_path / "nothing.txt", f"{tmp_path / 'words.parquet'}:word"):
         with pytest.raises(StageError, match="cannot be read"):
-            file_entries(str(wrong))
+            read_list(str(wrong))
