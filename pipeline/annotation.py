@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import yaml
 
 from pipeline.config import build_stages
 from pipeline.io.files import AtomicFile
@@ -80,7 +81,11 @@ def annotate_file(source: str, stages: str, output: Path, text: str) -> int:
 
     Raises ConfigError when the output is no such file, or is one of the inputs.
     """
-    specs = parse(stages) if stages.lstrip().startswith(("[", "-")) else [name.strip() for name in stages.split(",")]
+    try:
+        is_yaml = stages.lstrip().startswith(("[", "-"))
+        specs = parse(stages) if is_yaml else [name.strip() for name in stages.split(",")]
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--stages {stages}: not a YAML list; write [language, {{gopher: {{…}}}}]") from error
     described = Input.model_validate({"path": source, "text": text})
     placed = _stages(specs)
     if output.suffix not in (".parquet", ".jsonl"):

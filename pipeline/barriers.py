@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 
-from pipeline.io.files import filesystem_of
 from pipeline.io.shards import ROW_BITS
-from pipeline.io.write import ParquetSink, Written
+from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase
 from pipeline.priority import sortable
 from pipeline.records import Record, check_files, read_records, write_record
@@ -29,6 +27,8 @@ from stages.errors import RunError, StageError
 from stages.text.batch import TextBatch
 
 UInt64s = npt.NDArray[np.uint64]
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that keys stay apart; makes the order of the columns count."""
 
 
 def sketch(barrier: Barrier, batch: TextBatch, addresses: UInt64s) -> pa.Table:
@@ -42,7 +42,7 @@ def sketch(barrier: Barrier, batch: TextBatch, addresses: UInt64s) -> pa.Table:
         raise StageError(f"{barrier.name}: a sketch has the columns row and key (uint64) first, not {found.schema}")
     rows, key = found["row"].to_numpy(), found["key"].to_numpy()
     for name in barrier.within:
-        key = key ^ _hashes(_column(barrier, batch, name))[rows]
+        key = (key ^ _hashes(_column(barrier, batch, name))[rows]) * _MULTIPLIER
     columns = {"key": pa.array(key), "address": pa.array(addresses[rows])}
     if barrier.priority:
         wanted = [(_column(barrier, batch, name.removeprefix("-")), name[0] == "-") for name in barrier.priority]
@@ -54,7 +54,8 @@ def _column(barrier: Barrier, batch: TextBatch, name: str) -> pa.Array:
     if name in batch.signals:
         return batch.signals[name]
     if name in batch.table.column_names:
-        return batch.table[name].combine_chunks()
+        column = batch.table[name].combine_chunks()
+        return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     known = ", ".join([*batch.table.column_names, *batch.signals])
     raise StageError(f"{barrier.name}: there is no column '{name}' before it; there are: {known}")
 
@@ -146,9 +147,7 @@ def read_kept(run: Run, phase: Phase, record: Record, columns: list[str]) -> Ite
             f"{run.path}/{file.path} has {file.rows} documents, but the signals beside it say that {len(addresses)} "
             f"were kept; delete {run.path}/{phase.directory} to do its phase again"
         )
-    fs, name = filesystem_of(f"{run.path}/{file.path}")
-    with fs.open(name, "rb") as stream:
-        parquet = pq.ParquetFile(stream)
+    with open_written(run.path, file) as parquet:
         start = 0
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group, columns)
@@ -191,9 +190,8 @@ def _finish(
 
 
 def _read(run: Run, file: Written, columns: list[str] | None = None) -> pa.Table:
-    fs, name = filesystem_of(f"{run.path}/{file.path}")
-    with fs.open(name, "rb") as stream:
-        return pq.ParquetFile(stream).read(columns)
+    with open_written(run.path, file) as parquet:
+        return parquet.read(columns)
 
 
 def _write_cut(sink: ParquetSink, table: pa.Table, edges: Iterable[int]) -> Written:
@@ -207,9 +205,7 @@ def _write_cut(sink: ParquetSink, table: pa.Table, edges: Iterable[int]) -> Writ
 
 def read_range(run: Run, file: Written, column: str, low: int, high: int) -> pa.Table:
     """Rows of a file sorted by a uint64 column whose value lies in `low … high`; reads row groups with some only."""
-    fs, name = filesystem_of(f"{run.path}/{file.path}")
-    with fs.open(name, "rb") as stream:
-        parquet = pq.ParquetFile(stream)
+    with open_written(run.path, file) as parquet:
         place = parquet.schema_arrow.get_field_index(column)
         groups = [
             group

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
@@ -35,7 +35,7 @@ class Execution(BaseModel):
 
     executor: Literal["local"] = "local"
     """Who runs the tasks: the cores of this machine."""
-    workers: int | Literal["auto"] = "auto"
+    workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Processes at a time; `auto` is one a core."""
     max_errors: int = Field(1000, ge=0)
     """Records that may be unreadable; one more stops the run."""

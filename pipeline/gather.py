@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.io.files import filesystem_of
-from pipeline.io.write import ParquetSink, Written
+from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records, write_record
 from pipeline.rejected import REJECTED_SCHEMA
@@ -86,6 +84,10 @@ def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Tabl
         table, addresses = first.drop_columns(["dropped_by"]), first["address"].to_numpy()
         for part in later:
             rows = np.searchsorted(addresses, part["address"].to_numpy())
+            if not np.array_equal(addresses.take(rows, mode="clip"), part["address"].to_numpy()):
+                raise RunError(
+                    f"{run.path}: the signals of task {records[0].rank} are of other documents in a later phase"
+                )
             places = np.full(len(addresses), -1, np.int64)
             places[rows] = np.arange(len(rows))
             spread = part.take(pa.array(places, mask=places < 0))
@@ -99,9 +101,7 @@ def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Tabl
 def _read_back(run: str, file: Written, schema: pa.Schema) -> Iterator[pa.Table]:
     """Row groups of a file that a task wrote; raises RunError when it is not what its record and the plan say."""
     path = f"{run}/{file.path}"
-    fs, name = filesystem_of(path)
-    with fs.open(name, "rb") as stream:
-        parquet = pq.ParquetFile(stream)
+    with open_written(run, file) as parquet:
         if parquet.schema_arrow != schema:
             raise RunError(f"{path} has other columns or types than the plan; delete {run}/phases to start afresh")
         if parquet.metadata.num_rows != file.rows:

@@ -6,27 +6,30 @@ and does again what a changed config touches.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, dump_config, load_config
 from pipeline.gather import KINDS, group_outputs
-from pipeline.io.files import exists, filesystem_of, read_json, write_json
+from pipeline.io.files import exists, filesystem_of, is_local, read_json, write_json
 from pipeline.io.shards import Manifest, list_shards
-from pipeline.plan import Phase, make_plan
+from pipeline.plan import Phase, Plan, make_plan
 from pipeline.progress import Progress
 from pipeline.records import read_record
 from pipeline.runs import Run
-from stages.errors import ConfigError, InputError
+from stages.errors import ConfigError, InputError, RunError
 
 if TYPE_CHECKING:
     from pipeline.executors.local import WorkerPool
 
 Show = Callable[[Progress], None]
+LOCK = "launch.lock"
 
 
 def run(
@@ -54,10 +57,19 @@ def run(
     """
     resolved = load_config(config, overrides=set, input=input, output=output)
     num_workers = workers or _num_workers(resolved)
-    launched = _prepare(resolved)
-    progress = Progress(
-        launched.path, [stage.name for stage in resolved.stages], resolved.execution.max_errors, num_workers, show
-    )
+    manifest = list_shards(resolved.input)
+    plan = make_plan(resolved, manifest)
+    with _alone(resolved.output.rstrip("/")) as path:
+        launched = _prepare(path, resolved, manifest, plan)
+        names = [stage.name for stage in resolved.stages]
+        progress = Progress(path, names, resolved.execution.max_errors, num_workers, show)
+        _perform(launched, num_workers, progress)
+    show(progress)
+    return Run(launched.path)
+
+
+def _perform(launched: Run, num_workers: int, progress: Progress) -> None:
+    """Do all that is missing, and say in `run.json` how it ended."""
     from pipeline.executors.local import WorkerPool  # datatrove is slow to import
 
     try:
@@ -72,8 +84,35 @@ def run(
         raise
     progress.write("done")
     _describe(launched, state="done", finished=_now(), seconds=round(progress.seconds, 3))
-    show(progress)
-    return Run(launched.path)
+
+
+@contextmanager
+def _alone(path: str) -> Iterator[str]:
+    """Hold the lock of a run directory; it goes with the process, however that ends. Only disks have one.
+
+    Raises ConfigError for a directory that is none or holds something else, RunError if another launch is at work.
+    """
+    fs, root = filesystem_of(path)
+    if fs.exists(root) and not fs.isdir(root):
+        raise ConfigError(f"{path} is a file; the output of a run is a directory")
+    found = {name.rpartition("/")[2] for name in fs.ls(root, detail=False)} if fs.exists(root) else set()
+    if found - {LOCK} and "run.json" not in found:
+        raise ConfigError(f"{path} has files in it and is no run directory; choose another --output, or empty it")
+    if not is_local(fs):
+        yield path
+        return
+    try:
+        fs.makedirs(root, exist_ok=True)
+        lock = os.open(f"{root}/{LOCK}", os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose another --output") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield path
+    except BlockingIOError as error:
+        raise RunError(f"another launch is at work on {path}; see: tamis status {path}") from error
+    finally:
+        os.close(lock)
 
 
 def _num_workers(config: Config) -> int:
@@ -83,18 +122,13 @@ def _num_workers(config: Config) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _prepare(config: Config) -> Run:
+def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
     """Make or reopen the run directory; afterwards its `run.json` says what is to be done."""
-    path = config.output.rstrip("/")
-    manifest = list_shards(config.input)
-    plan = make_plan(config, manifest)
     if exists(f"{path}/run.json"):
         before = read_json(f"{path}/run.json")
         _check_input(before, manifest, path)
         if before["fingerprints"].get(plan.write.name) != plan.write.fingerprint:
             _forget(path, plan.write)
-    elif _is_occupied(path):
-        raise ConfigError(f"{path} has files in it and is no run directory; choose another --output, or empty it")
     write_json(
         f"{path}/run.json",
         {
@@ -127,13 +161,6 @@ def _forget(path: str, phase: Phase) -> None:
     fs, root = filesystem_of(path)
     if fs.exists(f"{root}/{phase.directory}"):
         fs.rm(f"{root}/{phase.directory}", recursive=True)
-
-
-def _is_occupied(path: str) -> bool:
-    fs, name = filesystem_of(path)
-    if fs.exists(name) and not fs.isdir(name):
-        raise ConfigError(f"{path} is a file; the output of a run is a directory")
-    return bool(fs.exists(name) and fs.ls(name, detail=False))
 
 
 def _before(launched: Run, phase: Phase) -> None:

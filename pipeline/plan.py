@@ -8,17 +8,23 @@ again: a changed bound after a barrier leaves everything before it.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import pyarrow as pa
+
 from pipeline.config import Config
 from pipeline.io.shards import Manifest, Shard
+from pipeline.priority import sortable
+from pipeline.sieve import signal_types
 from stages.contract import Barrier, Fitted, Stage
+from stages.errors import ConfigError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the files that tasks write; raised when they change."""
 
 Kind: TypeAlias = Literal["reference", "sieve", "resolve", "merge", "write"]
@@ -83,7 +89,11 @@ class Plan:
 
 
 def make_plan(config: Config, manifest: Manifest) -> Plan:
-    """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it."""
+    """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it.
+
+    Raises ConfigError for a barrier that goes by a column which is not there, or cannot be compared.
+    """
+    _check_columns(config.stages, manifest)
     tasks = tuple(group_shards(manifest.shards, config.execution.task_bytes))
     reads: dict[str, object] = {
         "format": FORMAT,
@@ -93,18 +103,42 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
         "batch_bytes": config.execution.batch_bytes,
         "seed": config.execution.seed,
     }
-    reference = _reference_phase(config, reads)
-    reads |= {
-        "tasks": [len(task) for task in tasks],
-        "rejected_rate": config.execution.rejected_rate,
-        "reference": reference.fingerprint if reference else None,
-    }
+    references = _reference_prints(config, reads)
+    reference = Phase(0, "reference", _hash(references), 1) if references else None
+    reads |= {"tasks": [len(task) for task in tasks], "rejected_rate": config.execution.rejected_rate}
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     num_partitions = max(1, -(-num_bytes // config.execution.partition_bytes))
-    segments = _segments(config.stages, _hash(reads), len(tasks), num_partitions)
+    segments = _segments(config.stages, references, _hash(reads), len(tasks), num_partitions)
     last = segments[-1].sieve
     write_print = _hash({"reads": last.fingerprint, "output_bytes": config.execution.output_bytes})
     return Plan(reference, segments, Phase(last.number + 1, "write", write_print, None), tasks)
+
+
+def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
+    """The columns that barriers compare within, and go by, exist where they are needed and have an order."""
+    known = {field.name: field.type for field in manifest.schema}
+    for stage in stages:
+        if isinstance(stage, Barrier):
+            wanted = [("within", name) for name in stage.within]
+            wanted += [("priority", name.removeprefix("-")) for name in stage.priority]
+            for field, name in wanted:
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
+                    hint = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(known)}"
+                    raise ConfigError(f"{stage.name}.{field}: there is no column '{name}' before this stage. {hint}")
+                _check_type(stage.name, field, name, known[name])
+        known |= signal_types([stage])
+
+
+def _check_type(stage: str, field: str, name: str, type_: pa.DataType) -> None:
+    type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
+    try:
+        if pa.types.is_nested(type_):
+            raise ValueError(f"a column of {type_} cannot be compared")
+        if field == "priority":
+            sortable([(pa.array([], type_), False)])
+    except ValueError as error:
+        raise ConfigError(f"{stage}.{field}: column '{name}': {error}") from error
 
 
 def split_at_barriers(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
@@ -117,7 +151,9 @@ def split_at_barriers(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
     return [tuple(part) for part in parts]
 
 
-def _segments(stages: Sequence[Stage], before: str, num_tasks: int, num_partitions: int) -> tuple[Segment, ...]:
+def _segments(
+    stages: Sequence[Stage], references: dict[str, str], before: str, num_tasks: int, num_partitions: int
+) -> tuple[Segment, ...]:
     """Segments and their phases; `before` is the fingerprint of what the first one reads."""
     parts = split_at_barriers(stages)
     segments: list[Segment] = []
@@ -130,22 +166,27 @@ def _segments(stages: Sequence[Stage], before: str, num_tasks: int, num_partitio
             merge = Phase(number + 1, "merge", _hash({"merges": resolve.fingerprint}), 1, i, barrier)
             number, before = number + 2, merge.fingerprint
         content: dict[str, object] = {"reads": before, "stages": [stage_identity(stage) for stage in part]}
+        content["references"] = [references[stage.name] for stage in part if stage.name in references]
         if i + 1 < len(parts):
-            content |= {"sketch": sketch_identity(parts[i + 1][0]), "partitions": num_partitions}
+            content |= {"sketch": measured_identity(parts[i + 1][0]), "partitions": num_partitions}
         sieve = Phase(number, "sieve", _hash(content), num_tasks, i)
         segments.append(Segment(part, sieve, resolve, merge))
         number, before = number + 1, sieve.fingerprint
     return tuple(segments)
 
 
-def _reference_phase(config: Config, reads: dict[str, object]) -> Phase | None:
-    """One task that lets the Fitted stages see a sample; its outcome depends on them and the stages before them."""
-    last = max((i for i, stage in enumerate(config.stages) if isinstance(stage, Fitted)), default=None)
-    if last is None:
-        return None
-    identities = [stage_identity(stage) for stage in config.stages[: last + 1]]
-    content = {**reads, "stages": identities, "sample_bytes": config.execution.sample_bytes}
-    return Phase(0, "reference", _hash(content), 1)
+def _reference_prints(config: Config, reads: dict[str, object]) -> dict[str, str]:
+    """A fingerprint of what each Fitted stage learns, by its name: of the stages before it, save barriers, which the
+    sample does not meet, and of its own settings, save bounds."""
+    prints: dict[str, str] = {}
+    before: list[dict[str, object]] = []
+    for stage in config.stages:
+        if isinstance(stage, Fitted):
+            content = {**reads, "sample_bytes": config.execution.sample_bytes, "before": before}
+            prints[stage.name] = _hash({**content, "stage": measured_identity(stage)})
+        if not isinstance(stage, Barrier):
+            before = [*before, stage_identity(stage)]
+    return prints
 
 
 def group_shards(shards: Sequence[Shard], task_bytes: int) -> list[tuple[Shard, ...]]:
@@ -174,9 +215,9 @@ def stage_identity(stage: Stage) -> dict[str, object]:
     }
 
 
-def sketch_identity(stage: Stage) -> dict[str, object]:
-    """All that decides what a barrier sketches and resolves: not its bounds."""
-    bounds = {*stage.signals(), "action", "by_language"}
+def measured_identity(stage: Stage) -> dict[str, object]:
+    """All that decides what a stage measures, sketches or learns: not its bounds."""
+    bounds = {*stage.signals(), "action", "by_language", *stage.own_overrides}
     return {**stage_identity(stage), "fields": stage.model_dump(mode="json", exclude=bounds)}
 
 

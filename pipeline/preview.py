@@ -37,6 +37,11 @@ def preview(config: Config) -> dict[str, Any]:
                 "decisions": {
                     name: rule.model_dump(mode="json") for name, rule in stage.decisions().items() if not rule.is_open
                 },
+                "overrides": {
+                    field: sorted(getattr(stage, field))
+                    for field in ("by_language", *stage.own_overrides)
+                    if getattr(stage, field)
+                },
             }
             for stage in config.stages
         ],

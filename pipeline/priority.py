@@ -1,8 +1,8 @@
 """Values of any column as bytes that sort as they do, so that who is kept is one comparison.
 
 Each column gives a byte that puts nulls last, and its value big-endian: integers, booleans, dates and times with their
-sign bit flipped, floats by the order of their bits, strings by their first 24 UTF-8 bytes (enough for a time in ISO
-8601). Descending columns are inverted. Equal bytes leave the choice to the documents' addresses.
+sign bit flipped, floats and decimals by the order of a float's bits, strings by their first 24 UTF-8 bytes (enough for
+a time in ISO 8601). Descending columns are inverted. Equal bytes leave the choice to the documents' addresses.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ def _encoded(column: pa.Array, descending: bool) -> Bytes:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    return pa.types.is_string(type_) or pa.types.is_large_string(type_)
+    return any(test(type_) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
 
 
 def _strings(column: pa.Array) -> Bytes:
-    texts = [(text or "").encode()[:STRING_BYTES] for text in column.to_pylist()]
+    texts = [(text or b"")[:STRING_BYTES] for text in column.cast(pa.binary()).to_pylist()]
     return np.array(texts, f"S{STRING_BYTES}").view(np.uint8).reshape(len(texts), STRING_BYTES).copy()
 
 
 def _numbers(column: pa.Array) -> npt.NDArray[np.uint64]:
     """Numbers whose unsigned order is that of the values."""
-    if pa.types.is_floating(column.type):
+    if pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
         floats = column.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False) + 0.0  # -0.0 is 0.0
         bits = floats.view(np.uint64)
         return np.where(bits >> 63 == 1, ~bits, bits | _SIGN)

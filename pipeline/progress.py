@@ -34,6 +34,8 @@ class Progress:
     phase: str = ""
     num_tasks: int = 0
     num_done: int = 0
+    num_done_before: int = 0
+    """Tasks of the phase that earlier launches had done."""
     compile_seconds: float = 0.0
     ready_workers: int = 0
     num_deaths: int = 0
@@ -50,6 +52,7 @@ class Progress:
     def begin(self, phase: str, num_tasks: int, done: dict[int, Stats]) -> None:
         """A phase starts; `done` holds the stats of its tasks that earlier launches finished."""
         self.phase, self.num_tasks, self.num_done = phase, num_tasks, len(done)
+        self.num_done_before = len(done)
         self._phase_started = time.monotonic()
         self._finished = counting.merge([self._finished, *done.values()])
         self.write()
@@ -110,7 +113,13 @@ class Progress:
         return {
             "state": self.state,
             "phase": self.phase,
-            "tasks": {"done": self.num_done, "total": self.num_tasks, "running": self.num_live},
+            "tasks": {
+                "done": self.num_done,
+                "done_before": self.num_done_before,
+                "total": self.num_tasks,
+                "running": self.num_live,
+            },
+            "phase_seconds": round(self.phase_seconds, 3),
             "workers": self.num_workers,
             "worker_deaths": self.num_deaths,
             "wall_seconds": round(self.seconds, 3),

@@ -13,13 +13,11 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.io.files import filesystem_of
 from pipeline.io.input import Input
 from pipeline.io.read import read_shard
 from pipeline.io.shards import Manifest
-from pipeline.io.write import ParquetSink
+from pipeline.io.write import ParquetSink, open_written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records, write_record
 from pipeline.runs import Run
@@ -82,7 +80,6 @@ def read_references(run: Run) -> dict[str, pa.Table]:
     check_files(run.path, phase, record, checksums=True)
     references = {}
     for file in record.files:
-        fs, name = filesystem_of(f"{run.path}/{file.path}")
-        with fs.open(name, "rb") as stream:
-            references[PurePosixPath(file.path).stem] = pq.ParquetFile(stream).read()
+        with open_written(run.path, file) as parquet:
+            references[PurePosixPath(file.path).stem] = parquet.read()
     return references

@@ -124,10 +124,9 @@ def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[Te
     except TamisError:
         raise
     except Exception as error:
-        first, last = batch.table["id"][0], batch.table["id"][-1]
-        raise StageError(
-            f"stage {stage.name} failed on the documents from id {first} to {last}: {type(error).__name__}: {error}"
-        ) from error
+        ids = batch.table["id"]
+        where = f"the documents from id {ids[0]} to {ids[-1]}" if len(ids) else "no documents"
+        raise StageError(f"stage {stage.name} failed on {where}: {type(error).__name__}: {error}") from error
 
 
 def _verdict(stage: Stage, columns: dict[str, pa.Array], batch: TextBatch) -> tuple[npt.NDArray[np.bool_], list[str]]:

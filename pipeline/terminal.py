@@ -94,8 +94,9 @@ def _head(snapshot: dict[str, Any], width: int) -> RenderableType:
     begun = done + tasks["running"] / 2  # a running task is, on average, half done
     speed = f"{short(read['documents'] / seconds)} docs/s  {short(read['bytes'] / seconds, 'B/s')}"
     left = ""
-    if snapshot["state"] == "running" and begun and total > done and read["documents"]:
-        left = f"  about {duration(seconds * (total - begun) / begun)} left"
+    fresh = begun - tasks["done_before"]
+    if snapshot["state"] == "running" and fresh > 0 and total > done:
+        left = f"  about {duration(snapshot['phase_seconds'] * (total - begun) / fresh)} left"
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
         Text(snapshot["phase"] or "starting", style="bold"),
@@ -157,7 +158,7 @@ def _foot(snapshot: dict[str, Any]) -> Text:
     ]
     if snapshot["start_up_seconds"]:
         notes.append(f"start-up {duration(snapshot['start_up_seconds'])}")
-    else:
+    elif snapshot["state"] == "running":
         notes.append("starting workers; the first run compiles, which takes up to a minute")
     if deaths := snapshot.get("worker_deaths"):
         notes.append(f"{deaths} workers died and were replaced")

@@ -32,7 +32,9 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
     console.print(table)
     console.print("\nstages, in this order:", highlight=False)
     for stage in plan["stages"]:
-        bounds = ", ".join(f"{name} {_rule(rule)}" for name, rule in stage["decisions"].items()) or "measures only"
+        rules = [f"{name} {_rule(rule)}" for name, rule in stage["decisions"].items()]
+        rules += [f"{field}: bounds of their own for {', '.join(keys)}" for field, keys in stage["overrides"].items()]
+        bounds = ", ".join(rules) or "measures only"
         note = " (annotates, drops nothing)" if stage["action"] == "annotate" else ""
         console.print(Padding(f"{stage['name']}{note}: {bounds}", (0, 0, 0, 2)), highlight=False)
     estimate = plan["estimate"]

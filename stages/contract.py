@@ -269,17 +269,19 @@ class Fitted(Stage):
 class Barrier(Stage):
     """A stage that has to see all documents before it can say anything of one: deduplication is.
 
-    It works in four steps, and holds no more than a partition of the corpus in any of them. `sketch` reduces documents
-    to small rows with a key. Rows of the whole corpus with equal keys come together in one partition, where `resolve`
-    links them; `merge` turns the links of all partitions into what is to be said of single documents; `transform`
-    says it. The engine carries rows between the steps and adds the columns `address` and `priority`.
+    It works in four steps, of which only `merge` holds more than a partition of the corpus: the links between
+    documents, no text. `sketch` reduces documents to small rows with a key. Rows of the whole corpus with equal keys
+    come together in one partition, where `resolve` links them; `merge` turns the links of all partitions into what is
+    to be said of single documents; `transform` says it. The engine carries rows between the steps and adds the columns
+    `address` and `priority`.
     """
 
     within: tuple[str, ...] = ()
     """Columns or signals (`language.label`) within which documents are compared; none for the whole corpus."""
     priority: tuple[str, ...] = ()
     """Columns or signals that say which of several documents is kept: the smallest value, with a `-` before its name
-    the largest (`[-date, -quality.score]`); null comes last. The first in the input is kept among equals."""
+    the largest (`[-date, -quality.score]`); null comes last, and of a string the first 24 bytes count. The first in the
+    input is kept among equals."""
 
     @abstractmethod
     def sketch(self, batch: TextBatch) -> pa.Table:

@@ -31,6 +31,12 @@ class StageError(TamisError, RuntimeError):
     """A stage broke its contract or failed on a batch."""
 
 
+class AssetError(StageError):
+    """The request names a file for a stage, a model or a list, that is not there or cannot be read."""
+
+    exit_code = 2
+
+
 class RunError(TamisError, RuntimeError):
     """A run failed, or its directory holds what cannot be trusted."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from stages.errors import StageError
+from stages.errors import AssetError
 
 
 def path_and_column(file: str) -> tuple[Path, str | None]:
@@ -18,7 +18,7 @@ def path_and_column(file: str) -> tuple[Path, str | None]:
 
 
 def read_list(file: str) -> list[str]:
-    """The entries of a list, stripped, without empty ones. Raises StageError when it cannot be read."""
+    """The entries of a list, stripped, without empty ones. Raises AssetError when it cannot be read."""
     import pyarrow as pa
 
     path, column = path_and_column(file)
@@ -30,14 +30,14 @@ def read_list(file: str) -> list[str]:
         else:
             values = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
-        raise StageError(f"the list {file} cannot be read: {error}") from error
+        raise AssetError(f"the list {file} cannot be read: {error}") from error
     return [value.strip() for value in values if value and value.strip()]
 
 
 def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file: part of a run's fingerprint. Raises StageError when it cannot be read."""
+    """SHA-256 of a file: part of a run's fingerprint. Raises AssetError when it cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise StageError(f"{path} cannot be read: {error.strerror}") from error
+        raise AssetError(f"{path} cannot be read: {error.strerror}") from error

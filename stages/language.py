@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Allowed, Bounds, Filter, Label, Ratio, Score, Signals
-from stages.errors import StageError
+from stages.errors import AssetError, StageError
 from stages.files import file_hash
 from stages.lid import LID176_SHA256, lid176_path
 from stages.text.batch import TextBatch
@@ -120,7 +120,7 @@ class Language(Filter):
         if self.model is None:
             return str(lid176_path())
         if not Path(self.model).is_file():
-            raise StageError(f"{self.name}: there is no model file {self.model}")
+            raise AssetError(f"{self.name}: there is no model file {self.model}")
         return self.model
 
 

@@ -203,6 +203,8 @@ class WorkerPool:
                 worker.rank = None
                 self.listener.finish(event["rank"], event["stats"])
                 self._next(worker)
+            case "unready":
+                raise getattr(errors, event["kind"], RunError)(event["message"])
             case "failed":
                 kind = getattr(errors, event["kind"], RunError)
                 place = f"task {event['rank']} of {self.executor.phase.name} failed"
@@ -211,7 +213,7 @@ class WorkerPool:
                 raise kind(f"{place}: {detail} (log: {log})")
 
     def _next(self, worker: _Worker) -> None:
-        if self.waiting and worker.ready:
+        if self.waiting and worker.ready and worker.rank is None:
             worker.give(self.executor.phase.name, self.waiting.popleft())
 
     def _bury(self, worker: _Worker) -> None:
@@ -233,5 +235,7 @@ class WorkerPool:
                     f"(exit code {code}; -9 is most often too little memory: try fewer --workers); see {log}"
                 )
             self.waiting.appendleft(worker.rank)
+            for idle in self.workers.values():
+                self._next(idle)
         if not self.workers:
             self._start(worker.number)

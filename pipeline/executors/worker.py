@@ -14,7 +14,10 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from typing import TYPE_CHECKING, Any, TextIO
+
+from stages.errors import TamisError
 
 if TYPE_CHECKING:
     from pipeline.runs import Run
@@ -30,7 +33,14 @@ def main() -> None:
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     started = time.perf_counter()
     reporter = _Reporter(events)
-    run = _prepare(path)
+    try:
+        run = _prepare(path)
+    except Exception as error:
+        traceback.print_exc()
+        kind = type(error).__name__
+        message = str(error) if isinstance(error, TamisError) else f"stages cannot be set up: {kind}: {error}"
+        _send(events, event="unready", kind=kind, message=message)
+        sys.exit(1)
     from pipeline.executors.local import LocalExecutor
     from pipeline.records import read_record
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -11,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.io.files import AtomicFile
+from pipeline.io.files import AtomicFile, filesystem_of
+from stages.errors import RunError
 
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = 1 << 17
@@ -39,7 +42,12 @@ class ParquetSink:
         self.path, self.schema = path, schema
         self._file = AtomicFile(f"{root}/{path}")
         self._writer = pq.ParquetWriter(
-            self._file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL, write_page_index=False
+            self._file,
+            schema,
+            compression="zstd",
+            compression_level=COMPRESSION_LEVEL,
+            write_page_index=False,
+            write_page_checksum=True,
         )
         self._pending: list[pa.Table] = []
         self._pending_bytes = self._pending_rows = self._rows = 0
@@ -95,6 +103,22 @@ class ParquetSink:
         if not self._file.closed:
             self._file.discard()
             self._writer.close()
+
+
+@contextmanager
+def open_written(root: str, file: Written) -> Iterator[pq.ParquetFile]:
+    """A file that a task wrote; the checksum of every page is verified as it is read.
+
+    Raises RunError for a damaged one, also while it is being read.
+    """
+    path = f"{root}/{file.path}"
+    fs, name = filesystem_of(path)
+    try:
+        with fs.open(name, "rb") as stream:
+            yield pq.ParquetFile(stream, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        phase = "/".join([root, *file.path.split("/")[:2]])
+        raise RunError(f"{path} is damaged: {error}; delete {phase} to have that phase done again") from error
 
 
 def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -43,6 +43,8 @@ STYLE_ONLY_LICENSES = ("CC-BY-SA",)
 word, so that nobody need ask whether they are an adaptation of it. A mean number of commas is none."""
 MAX_BYTES = 2_000_000
 BATCH_ROWS = 2000
+MIN_DEVIATION = 1e-6
+"""Of a feature that is the same in all rows: six decimals are written, and 0 cannot be divided by."""
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -163,7 +165,7 @@ def measure(texts: list[str]) -> tuple[Features, Floats]:
 def fit_style(style: Floats, labels: Mask, weights: Floats, l2: float) -> FeatureModel:
     """The feature model on the rows that weigh anything."""
     used = weights > 0
-    mean, deviation = style[used].mean(axis=0), style[used].std(axis=0) + 1e-9
+    mean, deviation = style[used].mean(axis=0), np.maximum(style[used].std(axis=0) + 1e-9, MIN_DEVIATION)
     plain = FeatureModel(mean, deviation, np.ones(len(FEATURES)), 0.0)
     intercept, coefficients = fit_signed(plain.contributions(style[used]), labels[used], weights[used], l2)
     return FeatureModel(mean, deviation, coefficients, intercept)

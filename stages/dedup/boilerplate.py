@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stages.contract import Barrier, Bounds, Count, Ratio, Signals
 from stages.dedup.lines import Listed, bucket_of, is_listed, remove_spans, span_hashes
@@ -26,7 +26,7 @@ class Lines(Barrier):
 
     A line that comes more than `max_copies` times is taken out of every document, first copies too. Lines are compared
     without the white space at their ends; case, digits and punctuation count. Give `within: [language.label]` to count
-    each language by itself, as Llama 3 does; `priority` means nothing here.
+    each language by itself, as Llama 3 does.
     """
 
     removed_count: Count = Bounds()
@@ -43,6 +43,13 @@ class Lines(Barrier):
     num_buckets: int = Field(1, ge=1)
     """Parts of the corpus that are counted apart: one for each 30 million documents in Llama 3. Documents are dealt out
     by a hash of their text."""
+
+    @field_validator("priority")
+    @classmethod
+    def _keeps_none(cls, priority: tuple[str, ...]) -> tuple[str, ...]:
+        if priority:
+            raise ValueError("every copy is taken out, so there is nothing to prefer; leave priority away")
+        return priority
 
     def sketch(self, batch: TextBatch) -> pa.Table:
         spans = self._spans(batch)

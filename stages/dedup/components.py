@@ -4,8 +4,8 @@ Ids are `uint64` in order of priority: of a group, the document with the smalles
 `uint64[e, 2]`. Every result is sorted or otherwise fixed by the set of its inputs, so groups do not depend on the order
 of documents, on shards or on workers; memory and time are linear but for the sorting.
 
-Large inputs are linked partition by partition; the forests of the partitions, each with fewer edges than documents, are
-merged in any order (`merge_forests`). No step needs all edges at once.
+Large inputs are linked partition by partition; what is merged are the forests of the partitions, each with fewer edges
+than documents.
 """
 
 from __future__ import annotations

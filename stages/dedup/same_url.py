@@ -35,8 +35,9 @@ class SameUrl(Duplicates):
         urls = batch.table["url"].to_pylist() if "url" in batch.table.column_names else []
         forms = [(row, form) for row, url in enumerate(urls) if url and (form := canonical(url))]
         rows = np.array([row for row, _ in forms], np.int64)
-        hashes = [xxhash.xxh3_64_intdigest(form.encode("utf-8", "surrogatepass")) for _, form in forms]
-        return pa.table({"row": rows, "key": np.maximum(np.array(hashes, np.uint64), np.uint64(1))})
+        digests = b"".join([xxhash.xxh3_128_digest(form.encode("utf-8", "surrogatepass")) for _, form in forms])
+        keys = np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 2)
+        return pa.table({"row": rows, "key": keys[:, 0], "rest": keys[:, 1] | np.uint64(1)})
 
 
 def canonical(url: str) -> str | None:

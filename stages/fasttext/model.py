@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from stages.errors import StageError
+from stages.errors import AssetError, StageError
 from stages.fasttext.kernels_rows import Input, index_words, read_entries, read_only
 from stages.fasttext.kernels_scores import HIERARCHICAL, NEGATIVE, ONE_VS_ALL, SOFTMAX, Output
 
@@ -65,7 +65,7 @@ def load(path: str) -> Model:
     word vectors without labels.
     """
     if not Path(path).is_file():
-        raise StageError(f"there is no model file {path}")
+        raise AssetError(f"there is no model file {path}")
     status = os.stat(path)
     return _load(os.path.realpath(path), status.st_mtime_ns, status.st_size)
 

@@ -3,10 +3,12 @@
 import datetime as dt
 import hashlib
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ import stages
 from pipeline.barriers import align, first_key, sketch
 from pipeline.plan import split_at_barriers
 from pipeline.priority import sortable
-from stages.errors import StageError
+from stages.errors import ConfigError, RunError, StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
 from tests.toy import Length, SameStart
@@ -215,6 +217,72 @@ def test_within_keeps_one_of_each(folder):
     assert survivors(found) == kept_by_brute_force(within=("dump",))
 
 
+def test_within_two_columns_compares_both(folder, tmp_path):
+    """Also where their values are equal or swapped."""
+    text = page(1)
+    pairs = [("en", "en"), ("de", "de"), ("en", "de"), ("de", "en"), ("en", "en")]
+    rows = [{"id": f"{i}", "text": text, "lang": a, "site": b} for i, (a, b) in enumerate(pairs)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = {"input": str(tmp_path / "in.jsonl"), "output": str(tmp_path / "run")}
+    found = pipeline.run({**spec, "stages": [{"same_start": {"within": ["lang", "site"]}}]}, workers=1)
+    assert found.signals.to_table()["same_start.duplicate_of"].to_pylist() == [None, None, None, None, "0"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (
+            {"within": ["dmup"]},
+            r"same_start\.within: there is no column 'dmup' before .*\. Did you mean 'dump'",
+        ),
+        ({"priority": ["-gopher.word_count"]}, r"same_start\.priority: there is no column 'gopher.word_count' before"),
+        ({"priority": [""]}, "there is no column ''"),
+    ],
+)
+def test_columns_that_are_not_there_are_told_before_anything_is_done(folder, fields, expected):
+    with pytest.raises(ConfigError, match=expected):
+        run(folder, "never", stages=with_fields(**fields))
+    assert not (folder / "never").exists()
+
+
+def test_columns_that_cannot_be_compared_are_told(tmp_path):
+    table = pa.table({"text": ["a"], "tags": [["x"]]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    spec = {"input": str(tmp_path / "in.parquet"), "output": str(tmp_path / "run")}
+    for field in ("within", "priority"):
+        with pytest.raises(ConfigError, match=rf"same_start\.{field}: column 'tags': .* (compared|order)"):
+            pipeline.run({**spec, "stages": [{"same_start": {field: ["tags"]}}]}, workers=1)
+
+
+def test_categories_and_decimals_may_be_compared(tmp_path):
+    text = page(1)
+    table = pa.table(
+        {
+            "text": [text] * 4,
+            "dump": pa.array(["a", "b", "a", "b"]).dictionary_encode(),
+            "score": pa.array([Decimal("1.5"), Decimal("0.5"), Decimal("2.5"), None], pa.decimal128(5, 2)),
+        }
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    spec = {"input": {"path": str(tmp_path / "in.parquet"), "id": None}, "output": str(tmp_path / "run")}
+    stage = {"same_start": {"within": ["dump"], "priority": ["-score"]}}
+    found = pipeline.run({**spec, "stages": [stage]}, workers=1).signals.to_table()
+    assert [value is None for value in found["same_start.duplicate_of"].to_pylist()] == [False, True, True, False]
+
+
+def test_damage_between_the_segments_is_seen_before_it_spreads(folder):
+    found = run(folder, "spread")
+    for phase in ("04", "05"):
+        for record in Path(found.path).glob(f"phases/{phase}-*/completions/*"):
+            record.unlink()
+    file = max(Path(found.path).glob("phases/01-*/documents/*.parquet"), key=lambda file: file.stat().st_size)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RunError, match=r"is damaged: .*delete .*/phases/01-sieve-\w+ to have that phase done again"):
+        run(folder, "spread")
+
+
 def test_a_signal_may_be_the_priority(folder):
     found = run(folder, "signal", stages=with_fields(priority=["-length.byte_count"]))
     assert survivors(found) == kept_by_brute_force(priority=lambda row: -len(row["text"].encode()))
@@ -240,7 +308,7 @@ def test_a_bound_behind_a_barrier_leaves_what_is_before(folder):
 
 
 def test_annotating_says_that_a_barrier_needs_a_run():
-    with pytest.raises(stages.errors.ConfigError, match="tamis run"):
+    with pytest.raises(ConfigError, match="tamis run"):
         pipeline.annotate(pa.table({"text": ["a"]}), ["same_start"])
 
 

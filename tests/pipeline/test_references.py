@@ -118,7 +118,21 @@ def test_a_later_bound_learns_nothing_anew_and_an_earlier_one_does(folder):
 
     before = reference_of(STAGES)
     assert reference_of([*STAGES, "fineweb"]) == before
+    assert reference_of(STAGES, "stages.llama3.kl_deviation.max=3") == before
+    assert reference_of(STAGES, "stages.llama3.ngram_size=8") != before
     assert reference_of(STAGES, "stages.gopher.word_count.min=60") != before
+
+
+def test_a_bound_in_the_last_segment_leaves_those_before(folder):
+    def prints(*overrides):
+        stages = ["gopher", "exact", "fineweb", {"llama3": {"min_documents": 5}}]
+        resolved = load_config(config(folder, "plans") | {"stages": stages}, overrides=overrides)
+        return [phase.fingerprint for phase in make_plan(resolved, list_shards(resolved.input)).phases]
+
+    before, after = prints(), prints("stages.llama3.kl_deviation.max=3")
+    assert before[:4] == after[:4]
+    assert before[4:] != after[4:]
+    assert prints("stages.fineweb.newline_ratio.max=0.5")[1:4] == before[1:4]
 
 
 def test_a_damaged_reference_is_refused(folder):
