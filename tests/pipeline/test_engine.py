@@ -130,26 +130,6 @@ def test_killed_workers_and_a_killed_launch_change_no_byte(folder, reference):
     assert resumed.stats["output"] | {"seconds": 0} == reference.stats["output"] | {"seconds": 0}
 
 
-def test_the_last_task_of_a_dead_worker_goes_to_an_idle_one(folder, reference):
-    """The worker with the higher number is stopped with the last task in hand, the other one is idle, then it dies."""
-    process = launch(folder, "last")
-    run, stopped = folder / "last", None
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        busy = sorted(workers_of(process), key=lambda child: child.create_time())
-        if stopped is None and len(busy) == 2 and num_done(run) >= 1:
-            stopped = busy[1]
-            stopped.suspend()
-        phase = next(iter(run.glob("phases/01-*/completions")), None)
-        if stopped and phase and len(list(phase.iterdir())) == len(reference.plan.tasks) - 1:
-            stopped.kill()
-            break
-        time.sleep(0.02)
-    assert stopped is not None
-    assert process.wait(timeout=60) == 0
-    assert digest(run) == digest(Path(reference.path))
-
-
 def test_two_launches_do_not_share_a_directory(folder, tmp_path):
     process = launch(folder, "shared")
     while process.poll() is None and num_done(folder / "shared") < 1:
