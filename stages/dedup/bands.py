@@ -28,15 +28,11 @@ class Bands(NamedTuple):
 PRESETS = {
     "fineweb": Bands(14, 8),
     "strict": Bands(20, 13),
-    "verified": Bands(32, 8),
 }
 """Settings of the field.
 
 - `fineweb`: 112 slots, as in FineWeb (Penedo et al. 2024, arXiv 2406.17557); finds 56 % at 0.7, 92 % at 0.8.
 - `strict`: 260 slots, as in NeMo Curator; finds 18 % at 0.7, 68 % at 0.8.
-- `verified`: 256 slots; finds 85 % at 0.7, 99.7 % at 0.8, and twice what `fineweb` finds at 0.6. For stages that then
-  compare signatures with that of the kept document: with a bound of 0.75 on the estimate, 4 % remain at 0.7 and 98 % at
-  0.8.
 """
 
 
@@ -54,7 +50,7 @@ def band_keys(signatures: Signatures, num_bands: int, num_rows: int) -> npt.NDAr
     if num_bands * num_rows > signatures.shape[1]:
         raise ConfigError(
             f"{num_bands} bands of {num_rows} rows need {num_bands * num_rows} slots, signatures have "
-            f"{signatures.shape[1]}: raise num_perm, or take fewer bands or rows"
+            f"{signatures.shape[1]}: take fewer bands or rows"
         )
     out = np.empty((len(signatures), num_bands), np.uint64)
     kernels_minhash.hash_bands(np.ascontiguousarray(signatures), num_rows, out)
@@ -88,7 +84,7 @@ def choose_bands(threshold: float, num_perm: int = 256, false_positive_weight: f
     try:
         from datasketch.lsh import _optimal_param
     except ImportError as error:
-        raise MissingPartError("choosing bands needs datasketch: pip install datasketch") from error
+        raise MissingPartError("choosing bands for a threshold needs datasketch: pip install 'tamis[dedup]'") from error
     return Bands(*_optimal_param(threshold, num_perm, false_positive_weight, 1 - false_positive_weight))
 
 

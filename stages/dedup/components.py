@@ -10,7 +10,6 @@ than documents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -66,11 +65,6 @@ def spanning_forest(edges: UInt64s) -> UInt64s:
     nodes, root = components(edges)
     others = nodes != root
     return np.column_stack([root[others], nodes[others]])
-
-
-def merge_forests(forests: Iterable[UInt64s]) -> UInt64s:
-    """The spanning forest of all edges of several: associative and commutative, so that it may be done in a tree."""
-    return spanning_forest(np.concatenate([np.empty((0, 2), np.uint64), *forests]))
 
 
 def _expect(holds: bool, problem: str) -> None:

@@ -7,6 +7,8 @@ workers or order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -16,7 +18,7 @@ import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from stages.contract import Allowed, Barrier, Bounds, Count, Fact, Flag, Label, Signals
-from stages.dedup.bands import PRESETS, Bands, band_keys
+from stages.dedup.bands import PRESETS, Bands, band_keys, choose_bands
 from stages.dedup.components import components, link_equal, spanning_forest
 from stages.dedup.exact import EMPTY_KEY, exact_keys
 from stages.dedup.minhash import is_empty, signatures
@@ -98,21 +100,30 @@ class MinHash(Duplicates):
     """Instead of the preset's."""
     num_rows: int | None = Field(None, ge=1)
     """Instead of the preset's. Given together with `num_bands`."""
+    threshold: float | None = Field(None, ge=0, le=1)
+    """Similarity for which datasketch chooses bands and rows, of at most 256 slots, instead of the preset's."""
     ngram_size: int = Field(5, ge=1)
     """Words in an n-gram."""
 
     @model_validator(mode="after")
-    def _both_or_none(self) -> MinHash:
+    def _one_way_to_say_it(self) -> MinHash:
         if (self.num_bands is None) != (self.num_rows is None):
             raise ValueError("num_bands and num_rows go together: write both, or a preset")
+        if self.threshold is not None and self.num_bands is not None:
+            raise ValueError("threshold chooses bands and rows: write it, or them")
         return self
 
-    @property
+    @cached_property
     def bands(self) -> Bands:
         """The setting in force."""
+        if self.threshold is not None:
+            return choose_bands(self.threshold)
         if self.num_bands is None or self.num_rows is None:
             return PRESETS[self.preset]
         return Bands(self.num_bands, self.num_rows)
+
+    def assets(self) -> Mapping[str, str]:
+        return {} if self.threshold is None else {"bands": "{} x {}".format(*self.bands)}
 
     def sketch(self, batch: TextBatch) -> pa.Table:
         num_bands, num_rows = self.bands

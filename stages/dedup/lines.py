@@ -1,18 +1,13 @@
-"""Lines and paragraphs that come again and again in a corpus: hashes, counts, texts without them.
+"""Lines and paragraphs that come again and again in a corpus: their hashes, and texts without them.
 
-After Llama 3 (Grattafiori et al. 2024, arXiv 2407.21783, section 3.1.1): lines seen more than six times in a bucket of
-30 million documents are removed; they are menus, cookie notices and calls to action. In three steps:
-
-    hashes = span_hashes(batch, batch.lines)                       # for every batch of a bucket
-    listed = Listed.over(merge_counts(counts), max_count=6)        # once a bucket; counts = count_hashes(hashes), ...
-    text, removed_count, removed_chars = remove_spans(batch, batch.lines, is_listed(hashes, listed))
+    hashes = span_hashes(batch, batch.lines)
+    text, removed_count, removed_chars = remove_spans(batch, batch.lines, is_listed(hashes, Listed.of(frequent)))
 
 `batch.paragraphs` in place of `batch.lines` does the same to paragraphs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,14 +21,6 @@ from stages.text.views import Spans
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How often each hash was seen: `hash` (`uint64`, ascending, each once) and `count` (`int64`)."""
-
-    hash: UInt64s
-    count: Int64s
 
 
 class Removal(NamedTuple):
@@ -61,11 +48,6 @@ class Listed:
         index = np.append(np.searchsorted(distinct, starts), len(distinct)).astype(np.int64)
         return cls(distinct, index, 64 - bits)
 
-    @classmethod
-    def over(cls, counts: Counts, max_count: int = 6) -> Listed:
-        """The hashes that were seen more than `max_count` times."""
-        return cls.of(counts.hash[counts.count > max_count])
-
 
 def bucket_of(hashes: UInt64s, num_buckets: int) -> Int64s:
     """The bucket, from 0 to `num_buckets - 1`, of each document, from an evenly distributed hash of it.
@@ -92,23 +74,6 @@ def span_hashes(batch: TextBatch, spans: Spans, min_chars: int = 1) -> UInt64s:
         utf8.data, utf8.offsets, classes(), spans.begin, spans.end, spans.start, spans.stop, min_chars, hashes
     )
     return hashes
-
-
-def count_hashes(hashes: UInt64s) -> Counts:
-    """How often each hash comes, save 0. Every occurrence counts, also within one document."""
-    distinct, count = np.unique(hashes[hashes != 0], return_counts=True)
-    return Counts(distinct, count.astype(np.int64))
-
-
-def merge_counts(parts: Iterable[Counts]) -> Counts:
-    """The counts of several batches together; in any order, in any grouping."""
-    parts = [Counts(np.empty(0, np.uint64), np.empty(0, np.int64)), *parts]
-    hashes = np.concatenate([part.hash for part in parts])
-    order = np.argsort(hashes, kind="stable")
-    distinct, starts = np.unique(hashes[order], return_index=True)
-    if len(distinct) == 0:
-        return parts[0]
-    return Counts(distinct, np.add.reduceat(np.concatenate([part.count for part in parts])[order], starts))
 
 
 def is_listed(hashes: UInt64s, listed: Listed) -> Mask:

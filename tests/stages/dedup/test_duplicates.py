@@ -111,3 +111,12 @@ def test_bands_of_ones_own():
     assert MinHash(num_bands=3, num_rows=4).bands == (3, 4)
     with pytest.raises(ValueError, match="go together"):
         MinHash(num_bands=3)
+    with pytest.raises(ValueError, match="threshold chooses"):
+        MinHash(num_bands=3, num_rows=4, threshold=0.8)
+
+
+def test_bands_for_a_threshold():
+    pytest.importorskip("datasketch", reason="it chooses the bands: pip install 'tamis[dedup]'")
+    low, high = MinHash(threshold=0.6).bands, MinHash(threshold=0.9).bands
+    assert low.num_rows < high.num_rows
+    assert low.num_bands * low.num_rows <= 256

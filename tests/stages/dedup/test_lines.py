@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
@@ -13,9 +12,7 @@ from hypothesis import strategies as st
 from stages.dedup.lines import (
     Listed,
     bucket_of,
-    count_hashes,
     is_listed,
-    merge_counts,
     remove_spans,
     span_hashes,
 )
@@ -74,31 +71,10 @@ def test_removal_leaves_the_rest_as_it_was() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(HASHES, max_size=4), st.integers(0, 2))
-def test_counts_merge_to_the_counts_of_all(parts: list[list[int]], max_count: int) -> None:
-    merged = merge_counts(count_hashes(column(part)) for part in parts)
-    expected = Counter(value for part in parts for value in part if value)
-    assert dict(zip(merged.hash.tolist(), merged.count.tolist(), strict=True)) == expected
-    assert merged.hash.tolist() == sorted(expected)
-    often = [value for value, count in sorted(expected.items()) if count > max_count]
-    assert Listed.over(merged, max_count).hash.tolist() == often
-
-
-@settings(deadline=None)
 @given(HASHES, HASHES)
 def test_lookups_find_what_is_in_the_set(hashes: list[int], listed: list[int]) -> None:
     found = is_listed(column(hashes + listed), Listed.of(column(listed)))
     assert found.tolist() == [value in set(listed) - {0} for value in hashes + listed]
-
-
-def test_seven_times_is_too_often_and_six_is_not() -> None:
-    batch = TextBatch.from_texts(["six\nseven\n\nonce"] * 6 + ["seven \nother"])
-    hashes = span_hashes(batch, batch.lines, min_chars=4)
-    listed = Listed.over(count_hashes(hashes))
-    text, count, chars = remove_spans(batch, batch.lines, is_listed(hashes, listed))
-    assert text.to_pylist() == ["six\n\nonce"] * 6 + ["other"]
-    assert count.tolist() == [1] * 7
-    assert chars.tolist() == [5] * 6 + [6]
 
 
 def test_documents_that_were_dropped_are_not_looked_at() -> None:
@@ -119,8 +95,3 @@ def test_buckets_are_even() -> None:
     assert bucket_of(column([0, 2**64 - 1]), 1).tolist() == [0, 0]
     with pytest.raises(ValueError, match="num_buckets is 0"):
         bucket_of(hashes, 0)
-
-
-def test_no_counts_merge_to_none() -> None:
-    merged = merge_counts([])
-    assert (merged.hash.dtype, merged.count.dtype, len(merged.hash), len(merged.count)) == (np.uint64, np.int64, 0, 0)
