@@ -2,8 +2,8 @@
 
     python -m benchmarks.agreement [FILE…] [--column NAME] [--output PATH]
 
-FILE is Parquet, or JSON lines (plain, .gz, .zst); without one, the development pages are read (`$TAMIS_DATA`, or
-`../shared/data/web_sample.parquet`). Each document is judged twice by every rule, datatrove's tokens going in first,
+FILE is Parquet, or JSON lines (plain, .gz, .zst); without one, the development pages are read
+(`web_sample.parquet` in the folder that `TAMIS_DATA` names). Each document is judged twice by every rule, datatrove's tokens going in first,
 then our own words. Every filter looks at the text as it came, so that one rule's answer does not hide another's.
 """
 

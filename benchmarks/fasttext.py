@@ -2,7 +2,7 @@
 
     python -m benchmarks.fasttext [--repetitions N]
 
-Both sides judge the development sets ($TAMIS_DATA, or ../shared/data) with lid.176.ftz, in turns; the library is asked
+Both sides judge the development sets (in the folder TAMIS_DATA) with lid.176.ftz, in turns; the library is asked
 for the best label of each text (a Python string), we for the best two on Arrow buffers. Ours is timed cold (no token
 seen before), in between (half of the documents after the other half: as in a run, most tokens are known and none of the
 documents) and warm (the same documents again), compiling apart. Then small classifiers over the same words: what the

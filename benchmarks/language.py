@@ -2,7 +2,7 @@
 
     python -m benchmarks.language [--precision P] [--config PATH]
 
-Data: langid_dev.parquet ($TAMIS_DATA, or ../shared/data): sentences and paragraphs in 446 languages. A language's bound
+Data: langid_dev.parquet (in the folder TAMIS_DATA): sentences and paragraphs in 446 languages. A language's bound
 is the lowest score at which, of the texts that keep its label, the share P is labelled rightly. Bounds are tuned on the
 texts in languages that the model knows. Two tests of how far that carries: bounds tuned on one half (by a hash of the
 text) judge the other, both ways; and the same bounds judge all texts, where hundreds of languages that the model has
