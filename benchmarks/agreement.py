@@ -2,9 +2,9 @@
 
     python -m benchmarks.agreement [FILE…] [--column NAME] [--output PATH]
 
-FILE is Parquet, or JSON lines (plain, .gz, .zst); without one, the development pages are read (`web_sample.parquet` in the
-folder that `TAMIS_DATA` names). Each document is judged twice by every rule, datatrove's tokens going in first, then our
-own words. Every filter looks at the text as it came, so that one rule's answer does not hide another's.
+FILE is Parquet, or JSON lines (plain, .gz, .zst); without one, the development pages are read (`web_sample.parquet` in
+the folder that `TAMIS_DATA` names). Each document is judged twice by every rule, datatrove's tokens going in first,
+then our own words. Every filter looks at the text as it came, so that one rule's answer does not hide another's.
 """
 
 from __future__ import annotations
