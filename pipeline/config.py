@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,7 +25,8 @@ from pipeline.yaml_lines import Path as KeyPath
 from stages.contract import Bounds, Stage
 from stages.errors import ConfigError
 
-PRESETS = Path(__file__).parents[1] / "configs"
+CHECKOUT, INSTALLED = Path(__file__).parents[1] / "configs", Path(sys.prefix, "share", "tamis", "configs")
+PRESETS = CHECKOUT if (CHECKOUT / "quickstart.yaml").is_file() else INSTALLED
 LANGUAGE = "language.label"
 
 

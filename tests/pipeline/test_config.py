@@ -1,5 +1,7 @@
 """Configs: what they may say, and what they are told when they say something else."""
 
+import tomllib
+
 import pytest
 import yaml
 from hypothesis import example, given
@@ -200,3 +202,9 @@ def test_any_text_is_a_config_or_a_config_error(text):
     else:
         said = "x.yaml: fine"
     assert said.startswith("x.yaml:")
+
+
+def test_every_preset_is_installed_with_the_package():
+    declared = tomllib.loads((PRESETS.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    found = {path for pattern in declared["share/tamis/configs"] for path in PRESETS.parent.glob(pattern)}
+    assert found == set(PRESETS.iterdir())
