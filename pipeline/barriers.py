@@ -19,7 +19,7 @@ from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase
 from pipeline.priority import sortable
-from pipeline.records import Record, check_files, read_records, write_record
+from pipeline.records import Record, check_files, commit, read_records
 from pipeline.runs import Run
 from pipeline.stats import Stats, peak_memory_bytes
 from stages.contract import Barrier
@@ -184,9 +184,7 @@ def _finish(
     seconds = time.perf_counter() - started
     stats: Stats = {"stages": {phase.barrier: {"seconds": seconds}}, "peak_memory_bytes": peak_memory_bytes()}
     report(stats)
-    record = Record(rank, phase.fingerprint, (file,), stats)
-    write_record(run.path, phase, record)
-    return record
+    return commit(run.path, phase, rank, [file], stats)
 
 
 def _read(run: Run, file: Written, columns: list[str] | None = None) -> pa.Table:

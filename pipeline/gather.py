@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase
-from pipeline.records import Record, check_files, read_records, write_record
+from pipeline.records import Record, check_files, commit, read_records
 from pipeline.rejected import REJECTED_SCHEMA
 from pipeline.runs import Run
 from pipeline.schemas import document_schema, signal_schema
@@ -55,9 +55,7 @@ def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
             files.append(sink.close())
     stats: Stats = {"write_seconds": time.perf_counter() - started, "peak_memory_bytes": peak_memory_bytes()}
     report(stats)
-    done = Record(rank, phase.fingerprint, tuple(files), stats)
-    write_record(run.path, phase, done)
-    return done
+    return commit(run.path, phase, rank, files, stats)
 
 
 def _documents(run: Run, records: Sequence[Record]) -> Iterator[pa.Table]:

@@ -107,10 +107,11 @@ def _alone(path: str) -> Iterator[str]:
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}; choose another --output") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"another launch is at work on {path}; see: tamis status {path}") from error
         yield path
-    except BlockingIOError as error:
-        raise RunError(f"another launch is at work on {path}; see: tamis status {path}") from error
     finally:
         os.close(lock)
 

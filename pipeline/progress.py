@@ -37,7 +37,6 @@ class Progress:
     num_done_before: int = 0
     """Tasks of the phase that earlier launches had done."""
     compile_seconds: float = 0.0
-    ready_workers: int = 0
     num_deaths: int = 0
     state: str = "running"
     _finished: Stats = field(default_factory=dict)
@@ -75,7 +74,6 @@ class Progress:
         return counting.merge([self._finished, *self._live.values()])
 
     def ready(self, seconds: float) -> None:
-        self.ready_workers += 1
         self.compile_seconds = max(self.compile_seconds, seconds)
 
     def update(self, rank: int, stats: Stats) -> None:

@@ -38,8 +38,11 @@ def record_path(run: str, phase: Phase, rank: int) -> str:
     return f"{run}/{phase.directory}/completions/{rank:05d}"
 
 
-def write_record(run: str, phase: Phase, record: Record) -> None:
-    write_json(record_path(run, phase, record.rank), asdict(record))
+def commit(run: str, phase: Phase, rank: int, files: Iterable[Written], stats: Stats) -> Record:
+    """A task's last act: write the record of what it has done."""
+    record = Record(rank, phase.fingerprint, tuple(files), stats)
+    write_json(record_path(run, phase, rank), asdict(record))
+    return record
 
 
 def read_record(run: str, phase: Phase, rank: int) -> Record | None:

@@ -19,7 +19,7 @@ from pipeline.io.read import read_shard
 from pipeline.io.shards import Manifest
 from pipeline.io.write import ParquetSink, open_written
 from pipeline.plan import Phase
-from pipeline.records import Record, check_files, read_records, write_record
+from pipeline.records import Record, check_files, commit, read_records
 from pipeline.runs import Run
 from pipeline.sieve import fit
 from pipeline.stats import Stats, peak_memory_bytes
@@ -66,20 +66,22 @@ def reference_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], 
             files.append(sink.close())
     stats: Stats = {"reference_seconds": time.perf_counter() - started, "peak_memory_bytes": peak_memory_bytes()}
     report(stats)
-    record = Record(rank, phase.fingerprint, tuple(files), stats)
-    write_record(run.path, phase, record)
-    return record
+    return commit(run.path, phase, rank, files, stats)
 
 
-def read_references(run: Run) -> dict[str, pa.Table]:
-    """What the run's Fitted stages learned, by their names. Raises RunError when a file is not what its record says."""
-    phase = run.plan.reference
-    if phase is None:
+def read_references(run: Run, stages: Sequence[Stage]) -> dict[str, pa.Table]:
+    """What those of some stages that are Fitted learned, by their names; reads nothing if none is.
+
+    Raises RunError when a file is not what its record says.
+    """
+    phase, names = run.plan.reference, {stage.name for stage in stages if isinstance(stage, Fitted)}
+    if phase is None or not names:
         return {}
     (record,) = read_records(run.path, phase, [0])
     check_files(run.path, phase, record, checksums=True)
     references = {}
     for file in record.files:
-        with open_written(run.path, file) as parquet:
-            references[PurePosixPath(file.path).stem] = parquet.read()
+        if (name := PurePosixPath(file.path).stem) in names:
+            with open_written(run.path, file) as parquet:
+                references[name] = parquet.read()
     return references

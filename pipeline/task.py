@@ -22,7 +22,7 @@ from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
-from pipeline.records import Record, read_records, write_record
+from pipeline.records import Record, commit, read_records
 from pipeline.references import read_references, reference_task
 from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
@@ -73,9 +73,7 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
         if task.next_barrier:
             files.append(task.write_sketch())
     task.stats["task_seconds"] = time.perf_counter() - started
-    record = Record(rank, phase.fingerprint, tuple(files), task.stats)
-    write_record(run.path, phase, record)
-    return record
+    return commit(run.path, phase, rank, files, task.stats)
 
 
 class _SieveTask:
@@ -87,15 +85,15 @@ class _SieveTask:
         self.segment = segments[phase.segment]
         self.stages = self.segment.stages
         self.earlier = [stage for segment in segments[: phase.segment] for stage in segment.stages]
-        self.is_last = phase.segment == len(segments) - 1
-        self.next_barrier: Barrier | None = None if self.is_last else segments[phase.segment + 1].barrier
+        following = segments[phase.segment + 1 :]
+        self.next_barrier: Barrier | None = following[0].barrier if following else None
         self.stats = counting.empty(stage.name for stage in self.stages)
         execution = run.config.execution
         self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate, execution.seed)
         self.sketches: list[pa.Table] = []
         for stage in self.stages:
             stage.setup()
-        self.given = read_references(run)
+        self.given = read_references(run, self.stages)
         merge = self.segment.merge
         self.resolution = barriers.read_resolution(run, merge, rank) if merge else None
 
@@ -151,7 +149,7 @@ class _SieveTask:
         for lost in sieved.dropped:
             sinks["rejected"].write(self.sample.of(lost, portion.addresses))
         _write_kept(sieved, portion, sinks)
-        if self.is_last:
+        if self.next_barrier is None:
             self.stats["output"]["documents"] += sieved.kept.num_rows
             self.stats["output"]["bytes"] += int(np.diff(sieved.kept.utf8.offsets).sum())
         self.stats["output"]["seconds"] += time.perf_counter() - began

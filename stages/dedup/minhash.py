@@ -16,9 +16,6 @@ from stages.dedup.folded import FoldedWords
 from stages.errors import ConfigError
 from stages.text.batch import TextBatch
 
-SCHEME = "folded-words/fss-1"
-"""Name of everything that a signature's values depend on besides its parameters; changed whenever one of them is."""
-
 Signatures = npt.NDArray[np.uint32]
 
 
@@ -30,7 +27,7 @@ def signatures(
     Args:
         ngram_size: words in an n-gram, at least 1.
         num_perm: slots of a signature, at least 1; need not be a power of two. Equal slots are equal n-grams only
-            between signatures of the same `ngram_size`, `num_perm` and SCHEME.
+            between signatures of the same `ngram_size` and `num_perm`.
         words: the batch's folded words, if they are already there.
 
     Raises ConfigError for numbers below 1.

@@ -90,7 +90,6 @@ _ONE, _SIX, _LOW_SIX = np.uint64(1), np.uint64(6), np.uint64(63)
 _NGRAM_FACTOR = np.uint64(116049371)
 _ODD_BITS, _PAIRS, _NIBBLES = EACH_BYTE * np.uint64(0x55), EACH_BYTE * np.uint64(0x33), EACH_BYTE * np.uint64(0x0F)
 LABEL_PREFIX = np.frombuffer(b"__label__", np.uint8)
-END_OF_LINE_TOKEN = np.frombuffer(b"</s>", np.uint8)
 
 
 @njit(inline="always")

@@ -67,19 +67,11 @@ class Gopher(Filter):
         lists = [sorted({hash_word(word) for word in words}) for words in self.stop_words.values()]
         listed = np.array([word for words in lists for word in words], np.uint64)
         list_ends = np.cumsum([len(words) for words in lists], dtype=np.int64)
-        list_of = _list_of(batch, list(self.stop_words))
+        list_of = batch.language_rows(list(self.stop_words), "en")
         found = np.empty(batch.num_rows, np.int64)
         words = batch.words
         kernels.count_listed(words.begin, words.end, words.hash, list_of, listed, list_ends, found)
         return pa.array(found, mask=found < 0)
-
-
-def _list_of(batch: TextBatch, names: list[str]) -> npt.NDArray[np.int64]:
-    """Row of each document's stop word list, or -1."""
-    if batch.languages is None:
-        return np.full(batch.num_rows, names.index("en") if "en" in names else -1, np.int64)
-    rows = {name: row for row, name in enumerate(names)}
-    return np.array([rows.get(label, -1) for label in batch.languages.to_pylist()], np.int64)
 
 
 def _line_counts(lines: Lines) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:

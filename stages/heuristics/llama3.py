@@ -66,7 +66,7 @@ class Llama3(Fitted):
         from stages.heuristics import kernels_divergence as kernels
 
         names = _names(sample)
-        rows = _rows(sample, names)
+        rows = sample.language_rows(names, None)
         words = sample.words
         counts = np.zeros((len(names), kernels.NUM_BUCKETS), np.int64)
         kernels.count_words(words.begin, words.end, words.hash, rows, counts)
@@ -101,7 +101,7 @@ class Llama3(Fitted):
         covered = np.empty((n, 2), np.int64)
         kernels_ngrams.cover_repeated(words.begin, words.end, words.hash, words.num_chars, self.ngram_size, covered)
         known = reference.filter(pa.compute.greater_equal(reference["num_documents"], self.min_documents))
-        rows = _rows(batch, known["language"].to_pylist())
+        rows = batch.language_rows(known["language"].to_pylist(), None)
         used = np.unique(rows[rows >= 0])
         rows = np.where(rows >= 0, np.searchsorted(used, rows), -1)
         known = known.take(pa.array(used))
@@ -121,14 +121,6 @@ def _names(sample: TextBatch) -> list[str | None]:
     if sample.languages is None:
         return [None]
     return sorted(set(sample.languages.to_pylist()) - {None})
-
-
-def _rows(batch: TextBatch, names: list[str | None]) -> Int64s:
-    """The row of each document's language, or -1."""
-    places = {name: row for row, name in enumerate(names)}
-    if batch.languages is None:
-        return np.full(batch.num_rows, places.get(None, -1), np.int64)
-    return np.array([places.get(label, -1) if label else -1 for label in batch.languages.to_pylist()], np.int64)
 
 
 def _bins(num_words: Int64s) -> Int64s:

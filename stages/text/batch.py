@@ -6,7 +6,7 @@ Positions in a view are bytes *relative to the start of their document*, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
@@ -118,6 +118,15 @@ class TextBatch:
     def languages(self) -> pa.Array | None:
         """`language.label` of each document, or None if no earlier stage measured it."""
         return self.signals.get("language.label")
+
+    def language_rows(self, names: Sequence[str | None], untold: str | None) -> npt.NDArray[np.int64]:
+        """The place in `names` of each document's language, or -1; that of `untold` for all of them if no earlier
+        stage measured it."""
+        places = {name: row for row, name in enumerate(names)}
+        if self.languages is None:
+            return np.full(self.num_rows, places.get(untold, -1), np.int64)
+        labels = self.languages.to_pylist()
+        return np.array([-1 if label is None else places.get(label, -1) for label in labels], np.int64)
 
     def with_text(self, text: pa.Array) -> TextBatch:
         """The same documents with new text; views start afresh."""

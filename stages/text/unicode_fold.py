@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.text.unicode_lower import lower
-from stages.text.unicode_tables import APOSTROPHES, JOINERS
+from stages.text.unicode_tables import APOSTROPHES, JOINERS, load_table
 
 TABLE_PATH = Path(__file__).with_name("unicode_fold.npz")
 NUM_CODE_POINTS = 0x30000
@@ -48,19 +48,11 @@ class Folding:
 @lru_cache(maxsize=1)
 def folding() -> Folding:
     """The committed table, read only."""
-    with np.load(TABLE_PATH) as archive:
-        tables = Folding(archive["steps"] + np.arange(NUM_CODE_POINTS, dtype=np.int32), archive["several"])
-    tables = _with_hangul(tables)
+    single = load_table(TABLE_PATH, "steps") + np.arange(NUM_CODE_POINTS, dtype=np.int32)
+    tables = _with_hangul(Folding(single, load_table(TABLE_PATH, "several")))
     tables.single.setflags(write=False)
     tables.several.setflags(write=False)
     return tables
-
-
-@lru_cache(maxsize=1)
-def unicode_version() -> str:
-    """The version of Unicode that the committed table is of."""
-    with np.load(TABLE_PATH) as archive:
-        return str(archive["unicode_version"])
 
 
 def fold(text: str) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stages.text.unicode_tables import load_table
+
 TABLE_PATH = Path(__file__).with_name("unicode_lower.npz")
 NUM_CODE_POINTS = 0x20000
 """Length of the table; code points past it have no case."""
@@ -22,17 +24,9 @@ NUM_CODE_POINTS = 0x20000
 @lru_cache(maxsize=1)
 def lower() -> npt.NDArray[np.int32]:
     """Lower case of every code point below NUM_CODE_POINTS, `int32[0x20000]`, read only."""
-    with np.load(TABLE_PATH) as archive:
-        table: npt.NDArray[np.int32] = archive["steps"] + np.arange(NUM_CODE_POINTS, dtype=np.int32)
+    table: npt.NDArray[np.int32] = load_table(TABLE_PATH, "steps") + np.arange(NUM_CODE_POINTS, dtype=np.int32)
     table.setflags(write=False)
     return table
-
-
-@lru_cache(maxsize=1)
-def unicode_version() -> str:
-    """The version of Unicode that the committed table is of."""
-    with np.load(TABLE_PATH) as archive:
-        return str(archive["unicode_version"])
 
 
 def generate() -> npt.NDArray[np.int32]:

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from stages.text.unicode_tables import load_table
+
 TABLE_PATH = Path(__file__).with_name("unicode_scripts.npz")
 NUM_CODE_POINTS = 0x110000
 NO_SCRIPT = ("ZYYY", "ZINH", "ZZZZ")
@@ -22,17 +24,13 @@ NO_SCRIPT = ("ZYYY", "ZINH", "ZZZZ")
 @lru_cache(maxsize=1)
 def scripts() -> npt.NDArray[np.uint8]:
     """Row of every code point's script in `names()`, `uint8[0x110000]`, read only."""
-    with np.load(TABLE_PATH) as archive:
-        table: npt.NDArray[np.uint8] = archive["scripts"]
-    table.setflags(write=False)
-    return table
+    return load_table(TABLE_PATH, "scripts")
 
 
 @lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
     """ISO 15924 codes of the scripts, in alphabetical order; the first is empty: no script."""
-    with np.load(TABLE_PATH) as archive:
-        return tuple(map(str, archive["names"]))
+    return tuple(map(str, load_table(TABLE_PATH, "names")))
 
 
 def generate() -> tuple[npt.NDArray[np.uint8], list[str]]:

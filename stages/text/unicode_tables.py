@@ -10,6 +10,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,20 +61,23 @@ JOINERS = "\u00ad\u200c\u200d\u2060"
 APOSTROPHES = "'\u2019"
 
 
-@lru_cache(maxsize=1)
-def classes() -> npt.NDArray[np.uint16]:
-    """Flags of every code point, `uint16[0x110000]`, read only."""
-    with np.load(TABLE_PATH) as archive:
-        table: npt.NDArray[np.uint16] = archive["classes"]
+def load_table(path: Path, name: str) -> npt.NDArray[Any]:
+    """An array of a committed table, read only."""
+    with np.load(path) as archive:
+        table: npt.NDArray[Any] = archive[name]
     table.setflags(write=False)
     return table
 
 
 @lru_cache(maxsize=1)
-def unicode_version() -> str:
-    """The version of Unicode that the committed table is of."""
-    with np.load(TABLE_PATH) as archive:
-        return str(archive["unicode_version"])
+def classes() -> npt.NDArray[np.uint16]:
+    """Flags of every code point, `uint16[0x110000]`, read only."""
+    return load_table(TABLE_PATH, "classes")
+
+
+def unicode_version(path: Path = TABLE_PATH) -> str:
+    """The version of Unicode that a committed table is of."""
+    return str(load_table(path, "unicode_version"))
 
 
 def generate() -> npt.NDArray[np.uint16]:

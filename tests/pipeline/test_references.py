@@ -76,7 +76,7 @@ def test_the_sample_is_spread_over_the_input(folder):
 
 def test_a_run_keeps_what_its_stages_learned(run):
     assert [phase.name for phase in run.plan.phases] == ["00-reference", "01-sieve", "02-write"]
-    reference = read_references(run)["llama3"]
+    reference = read_references(run, run.config.stages)["llama3"]
     assert reference["num_documents"].to_pylist()[0] > 100
     assert run.stats["reference_seconds"] > 0
     signals = run.signals.to_table()
