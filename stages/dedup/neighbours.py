@@ -1,0 +1,136 @@
+"""All near pairs among the vectors of one cluster, in memory that does not grow with their square.
+
+Products are computed tile by tile, above the diagonal only, and a tile leaves no more than the pairs that greedy keep
+may need (`kernels_semantic.record_pairs`): those whose earlier document is kept as far as the cluster knows, and the
+first few others. A cluster of more vectors than `max_cluster` is clustered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.dedup.centroids import kmeans, nearest
+from stages.dedup.products import Near, Products
+from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, hashes
+
+SAMPLE_PER_CENTROID = 256
+MAX_DEPTH = 4
+"""How often a cluster is clustered again."""
+
+
+class Links(NamedTuple):
+    """Pairs of near documents by their places in the order in which documents are kept."""
+
+    later: Int64s
+    earlier: Int64s
+    similarity: Singles
+
+
+@dataclass(frozen=True)
+class Search:
+    """How near pairs are looked for.
+
+    `bounds` are least similarities, the tightest (largest) first; `max_links` pairs are recorded of each document and
+    bound beyond those with a document that is kept as far as is known; `num_probes` clusters are looked in.
+    """
+
+    bounds: Singles
+    max_links: int = 32
+    num_probes: int = 2
+    max_cluster: int = 1 << 15
+
+    def links(self, vectors: Halfs, stored: Mask, products: Products, depth: int = 0) -> Links:
+        """Pairs of two stored vectors, and of a stored and another one, whose similarity reaches a bound.
+
+        Args:
+            vectors: `float16[n, d]`, distinct, in the order in which documents are kept.
+            stored: which of them belong to the cluster; the others have theirs elsewhere and only look in here.
+        """
+        if stored.sum() <= self.max_cluster or depth == MAX_DEPTH:
+            return _Cluster(self, vectors, stored, products).links()
+        k = -(-2 * int(stored.sum()) // self.max_cluster) + 1
+        own = np.flatnonzero(stored)
+        sample = vectors[own[np.argsort(hashes(vectors[own]))[: k * SAMPLE_PER_CENTROID]]]
+        probes, _ = nearest(vectors, kmeans(sample, k, products), self.num_probes, products)
+        first = np.where(stored, probes[:, 0], -1)
+        if np.bincount(first[own]).max() > 0.9 * len(own):  # nothing to be gained: they are all alike
+            return _Cluster(self, vectors, stored, products).links()
+        parts = []
+        for number in range(int(first.max()) + 1):
+            places = np.flatnonzero((probes == number).any(axis=1))
+            part = self.links(vectors[places], first[places] == number, products, depth + 1)
+            parts.append(Links(places[part.later], places[part.earlier], part.similarity))
+        return _concatenated(parts)
+
+
+class _Cluster:
+    """The search for pairs in one cluster: what is known so far of its documents."""
+
+    def __init__(self, search: Search, vectors: Halfs, stored: Mask, products: Products) -> None:
+        self.search, self.vectors, self.products = search, vectors, products
+        self.stored, self.others = np.flatnonzero(stored), np.flatnonzero(~stored)
+        num_bounds = len(search.bounds)
+        self.kept = np.repeat(stored[np.newaxis].astype(np.uint8), num_bounds, axis=0)
+        self.seen = np.zeros((len(vectors), num_bounds), np.int32)
+        self.nearest = np.full(len(vectors), -1, np.float32)
+
+    def links(self) -> Links:
+        parts = [part for block in self._blocks(self.stored) for part in self._triangle(*block)]
+        self.seen[:] = 0
+        parts += [part for block in self._blocks(self.others) for part in self._rectangle(*block)]
+        return _concatenated(parts)
+
+    def _blocks(self, places: Int64s) -> Iterator[tuple[Int64s, Singles, Any]]:
+        """Blocks of vectors: their places, their numbers as float32, and the block to be multiplied."""
+        for start in range(0, len(places), self.products.tile):
+            own = places[start : start + self.products.tile]
+            vectors = self.vectors[own]
+            yield own, vectors.astype(np.float32), self.products.block(vectors)
+
+    def _triangle(self, places: Int64s, vectors: Singles, block: Any) -> Iterator[Links]:
+        """Stored documents of a block as the later ones, with those before them."""
+        before = self.stored[: np.searchsorted(self.stored, places[0])]
+        floor = float(self.search.bounds[-1])
+        for own, others, other in self._blocks(before):
+            near = self.products.near(block, other, floor, diagonal=False)
+            yield self._record(near, (places, vectors), (own, others), triangle=True)
+        near = self.products.near(block, block, floor, diagonal=True)
+        yield self._record(near, (places, vectors), (places, vectors), triangle=True)
+
+    def _rectangle(self, places: Int64s, vectors: Singles, block: Any) -> Iterator[Links]:
+        """A block of others with all that are stored."""
+        for own, others, other in self._blocks(self.stored):
+            near = self.products.near(block, other, float(self.search.bounds[-1]), diagonal=False)
+            yield self._record(near, (places, vectors), (own, others), triangle=False)
+
+    def _record(self, near: Near, a: tuple[Int64s, Singles], b: tuple[Int64s, Singles], triangle: bool) -> Links:
+        from stages.dedup import kernels_semantic as kernels
+
+        size = len(near.rows)
+        links = Links(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float32))
+        if not size:
+            return links
+        norms = [_squared(vectors) for _, vectors in (a, b)]
+        count = kernels.record_pairs(
+            *near, np.float32(self.products.slack), a[1], b[1], *norms, a[0], b[0], self.search.bounds,
+            self.search.max_links, triangle, self.kept, self.seen, self.nearest, *links,
+        )  # fmt: skip
+        return Links(*(part[:count].copy() for part in links))
+
+
+def _squared(vectors: Singles) -> npt.NDArray[np.float64]:
+    from stages.dedup import kernels_semantic as kernels
+
+    out = np.empty(len(vectors))
+    kernels.squared_norms(vectors, out)
+    return out
+
+
+def _concatenated(parts: list[Links]) -> Links:
+    empty = Links(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    return Links(*(np.concatenate(columns) for columns in zip(empty, *parts, strict=True)))
