@@ -31,6 +31,7 @@ REGISTRY = {
     "exact": "stages.dedup.duplicates:Exact",
     "lines": "stages.dedup.boilerplate:Lines",
     "minhash": "stages.dedup.duplicates:MinHash",
+    "semantic": "stages.dedup.semantic:Semantic",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",

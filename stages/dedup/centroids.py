@@ -25,6 +25,10 @@ from stages.dedup.vectors import Halfs, Int64s, Singles, plain_matrix, to_column
 MAX_FLAT = 2048
 """Centroids up to which there is one level."""
 MAX_ITERATIONS = 15
+SAMPLE_PER_CENTROID = 256
+MAX_SAMPLE = 1 << 20
+MIN_PER_CENTROID = 8
+"""Vectors of a sample below which there are fewer centroids."""
 UPPER_PROBES = 6
 """Centroids of the upper level below which the nearest ones are looked for."""
 SPARE = 2
@@ -104,6 +108,11 @@ class Centroids:
         return [self.lower[low:high] for low, high in zip(self.starts[:-1], self.starts[1:], strict=True)]
 
 
+def sample_size(k: int) -> int:
+    """Vectors wanted for `k` centroids."""
+    return min(k * SAMPLE_PER_CENTROID, MAX_SAMPLE)
+
+
 def nearest(vectors: Halfs, centroids: Halfs, count: int, products: Products) -> tuple[Int64s, Singles]:
     """The nearest of all centroids, as `Centroids.nearest` gives them."""
     block = products.block(centroids)
@@ -146,7 +155,7 @@ def kmeans(sample: Halfs, k: int, products: Products) -> Halfs:
             kernels.add_rows(sample[rows].astype(np.float32), before[rows], sums, counts)
         lost = ~kernels.make_unit(sums)
         centroids = sums.astype(np.float16)
-        farthest = np.lexsort([np.arange(len(sample)), similarity[:, 0]])[: lost.sum()]
+        farthest = np.lexsort((np.arange(len(sample)), similarity[:, 0]))[: lost.sum()]
         centroids[lost] = sample[farthest]
     _, first = np.unique(centroids, axis=0, return_index=True)
     return centroids[np.sort(first)]

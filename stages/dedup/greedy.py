@@ -1,9 +1,9 @@
 """Who is kept among near documents: greedily, in order, for several bounds at once.
 
-A document goes iff one that was *kept* before it is at least as similar as the bound. SemDeDup's published code drops a
-document for any earlier one, kept or not (arXiv 2303.09540, its repository): a chain of documents each of which is near the
-next then loses documents that resemble nothing that is kept. The largest similarity to any earlier document is
-recorded as well; it says what that rule removes at every bound.
+A document goes iff one that was *kept* before it is at least as similar as the bound. SemDeDup's published code drops
+a document for any earlier one, kept or not (arXiv 2303.09540, its repository): a chain of documents, each of which is
+near the next, then loses documents that resemble nothing that is kept. The largest similarity to any earlier document
+is recorded as well; it says what that rule removes at every bound.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _Graph:
     def __init__(self, num_nodes: int, later: Int64s, earlier: Int64s, similarity: Singles) -> None:
         from stages.dedup import kernels_semantic as kernels
 
-        order = np.lexsort([earlier, -similarity, later])
+        order = np.lexsort((earlier, -similarity, later))
         fresh = np.ones(len(order), np.bool_)
         fresh[1:] = (np.diff(later[order]) != 0) | (np.diff(earlier[order]) != 0)
         order = order[fresh]
@@ -77,9 +77,7 @@ class _Graph:
         from stages.dedup import kernels_semantic as kernels
 
         kept, kept_for = np.empty(len(self.order), np.uint8), np.empty(len(self.order), np.int64)
-        kernels.keep_greedily(
-            self.order, self.starts, self.earlier, self.similarity, np.float32(bound), kept, kept_for
-        )
+        kernels.keep_greedily(self.order, self.starts, self.earlier, self.similarity, np.float32(bound), kept, kept_for)
         return kept.astype(np.bool_), kept_for
 
 

@@ -107,7 +107,8 @@ def rank_exactly(vectors, centroids, candidates, index, similarity):
             number = candidates[row, column]
             if number < 0:
                 continue
-            value = _dot(vectors, row, centroids, number) / math.sqrt(length * _dot(centroids, number, centroids, number))
+            squared = length * _dot(centroids, number, centroids, number)
+            value = _dot(vectors, row, centroids, number) / math.sqrt(squared)
             place = count
             while place > 0 and (
                 value > values[place - 1] or (value == values[place - 1] and number < index[row, place - 1])

@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from stages.dedup.centroids import kmeans, nearest
+from stages.dedup.centroids import kmeans, nearest, sample_size
 from stages.dedup.products import Near, Products
 from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, hashes
 
-SAMPLE_PER_CENTROID = 256
 MAX_DEPTH = 4
 """How often a cluster is clustered again."""
 
@@ -55,7 +54,7 @@ class Search:
             return _Cluster(self, vectors, stored, products).links()
         k = -(-2 * int(stored.sum()) // self.max_cluster) + 1
         own = np.flatnonzero(stored)
-        sample = vectors[own[np.argsort(hashes(vectors[own]))[: k * SAMPLE_PER_CENTROID]]]
+        sample = vectors[own[np.argsort(hashes(vectors[own]))[: sample_size(k)]]]
         probes, _ = nearest(vectors, kmeans(sample, k, products), self.num_probes, products)
         first = np.where(stored, probes[:, 0], -1)
         if np.bincount(first[own]).max() > 0.9 * len(own):  # nothing to be gained: they are all alike
@@ -115,12 +114,12 @@ class _Cluster:
         links = Links(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float32))
         if not size:
             return links
-        norms = [_squared(vectors) for _, vectors in (a, b)]
         count = kernels.record_pairs(
-            *near, np.float32(self.products.slack), a[1], b[1], *norms, a[0], b[0], self.search.bounds,
-            self.search.max_links, triangle, self.kept, self.seen, self.nearest, *links,
+            near.rows, near.columns, near.values, np.float32(self.products.slack), a[1], b[1], _squared(a[1]),
+            _squared(b[1]), a[0], b[0], self.search.bounds, self.search.max_links, triangle, self.kept, self.seen,
+            self.nearest, links.later, links.earlier, links.similarity,
         )  # fmt: skip
-        return Links(*(part[:count].copy() for part in links))
+        return Links(links.later[:count].copy(), links.earlier[:count].copy(), links.similarity[:count].copy())
 
 
 def _squared(vectors: Singles) -> npt.NDArray[np.float64]:

@@ -41,7 +41,7 @@ class Products(Protocol):
         with itself."""
 
     def largest(self, a: Any, b: Any, count: int) -> Int64s:
-        """For every row of `a` the rows of `b` with the largest products, `int64[n, count]`; -1 where there are none."""
+        """For every row of `a` the rows of `b` with the largest products, `int64[n, count]`; -1 for none."""
 
 
 class NumpyProducts:
@@ -110,7 +110,7 @@ class TorchProducts:
         width = min(count, len(b))
         for start in range(0, len(a), self.tile):
             found = (a[start : start + self.tile] @ b.T).topk(width, dim=1).indices
-            out[start : start + TILE, :width] = found.cpu().numpy()
+            out[start : start + self.tile, :width] = found.cpu().numpy()
         return out
 
 

@@ -95,11 +95,14 @@ def test_a_large_cluster_is_clustered_again():
     assert parts == pairs_of(search.links(vectors, everywhere, Noisy()))
 
 
-def test_vectors_that_cannot_be_told_apart_by_clusters_are_compared_at_once():
-    vectors = distinct(0, 400, num_groups=1, spread=0.01)
-    found = Search(BOUNDS, max_links=1, max_cluster=100).links(vectors, np.ones(len(vectors), np.bool_), NumpyProducts())
-    assert removed(found, len(vectors))[:, 0].sum() >= len(vectors) - 10
-    assert len(found.later) < 10 * len(vectors)
+def test_vectors_all_alike_leave_few_links():
+    vectors = distinct(0, 2000, num_groups=1, spread=0.01)
+    everywhere = np.ones(len(vectors), np.bool_)
+    found = Search(BOUNDS, max_links=4).links(vectors, everywhere, NumpyProducts())
+    assert removed(found, len(vectors))[:, 0].sum() == len(vectors) - 1
+    assert len(found.later) < 6 * len(vectors)
+    found = Search(BOUNDS, max_links=4, max_cluster=500).links(vectors, everywhere, NumpyProducts())
+    assert removed(found, len(vectors))[:, 0].sum() > 0.98 * len(vectors)
 
 
 def test_chains_lose_only_what_resembles_a_kept_document():
@@ -132,15 +135,15 @@ def test_links_in_any_order_and_twice_say_the_same():
 @settings(deadline=None, max_examples=25)
 def test_nearest_centroids_are_those_of_brute_force(seed, num_centroids, count):
     rng = np.random.default_rng(seed)
-    centroids = unit(rng.integers(-2, 3, (num_centroids, 3)) + [[0.5, 0, 0]])  # many ties
-    vectors = unit(rng.integers(-2, 3, (20, 3)) + [[0, 0.5, 0]])
-    expected = [naive.nearest(vector, centroids.tolist(), count) for vector in vectors.tolist()]
+    centroids = unit(rng.integers(-2, 3, (num_centroids, 3)) + 0.5)  # many ties
+    vectors = unit(rng.integers(-2, 3, (20, 3)) - 0.5)
     if len(np.unique(centroids, axis=0)) == num_centroids:
         index, similarity = nearest(vectors, centroids, count, NumpyProducts())
-        assert similarity[:, 0].tolist() == cosines(vectors, centroids[index[:, 0]]).tolist()
-        values = [[naive.cosine(v, centroids[i].tolist()) for i in row if i >= 0] for v, row in zip(vectors.tolist(), index, strict=True)]
-        best = [[naive.cosine(v, centroids[i].tolist()) for i in row if i >= 0] for v, row in zip(vectors.tolist(), expected, strict=True)]
-        assert values == best
+        for vector, row, values in zip(vectors.tolist(), index.tolist(), similarity.tolist(), strict=True):
+            expected = naive.nearest(vector, centroids.tolist(), count)
+            best = [0 if place < 0 else naive.cosine(vector, centroids[place].tolist()) for place in expected]
+            assert values == best
+            assert [place < 0 for place in row] == [place < 0 for place in expected]
 
 
 def in_order_of_hashes(vectors):
@@ -179,7 +182,7 @@ def test_two_levels(monkeypatch):
     for name in ("lower", "upper", "starts"):
         assert np.array_equal(getattr(found, name), getattr(again, name)), name
     index, similarity = again.nearest(vectors, 2, NumpyProducts())
-    flat, best = nearest(vectors, found.lower, 2, NumpyProducts())
+    flat, _ = nearest(vectors, found.lower, 2, NumpyProducts())
     assert (index[:, 0] == flat[:, 0]).mean() > 0.98
     assert similarity[:, 0].tolist() == cosines(vectors, found.lower[index[:, 0]]).tolist()
     noisy, _ = again.nearest(vectors, 2, Noisy())
