@@ -123,6 +123,29 @@ class Profile(Filter):
         return {"calls": 1, "peak_width": 5}
 
 
+class Bag(Filter):
+    """Words, each at a place of its own, as a vector; null for a text without any. Source: none, a toy."""
+
+    word_count: Count = Bounds()
+    """Words."""
+    width: int = 64
+    """Numbers of a vector."""
+
+    def attachments(self) -> dict[str, pa.DataType]:
+        return {"vector": pa.list_(pa.float16(), self.width)}
+
+    def measure(self, batch: TextBatch) -> Signals:
+        rows = [
+            [xxhash.xxh3_64_intdigest(word.encode()) % self.width for word in text.split()]
+            for text in batch.table["text"].to_pylist()
+        ]
+        counts = np.array([np.bincount(row, minlength=self.width) for row in rows], np.float64).reshape(-1, self.width)
+        length = np.sqrt((counts**2).sum(axis=1))
+        unit = (counts / np.maximum(length, 1)[:, None]).astype(np.float16)
+        vectors = pa.FixedSizeListArray.from_arrays(pa.array(unit.reshape(-1)), self.width, mask=pa.array(length == 0))
+        return {"word_count": np.array([len(row) for row in rows], np.int32), "vector": vectors}
+
+
 class Share(Census):
     """How much of the corpus begins with the same letter. Source: none, a toy."""
 

@@ -101,7 +101,7 @@ class Semantic(SurveyedBarrier):
         return products_on(self.device)
 
     def tally(self, batch: TextBatch) -> pa.Table:
-        vectors, _ = to_matrix(batch.signals[VECTOR], VECTOR)
+        vectors, _ = vectors_of(batch)
         return self.combine(pa.table({"key": hashes(vectors), "vector": to_column(vectors)}))
 
     def combine(self, rows: pa.Table) -> pa.Table:
@@ -124,7 +124,7 @@ class Semantic(SurveyedBarrier):
 
     def sketch(self, batch: TextBatch, reference: pa.Table | None = None) -> pa.Table:
         assert reference is not None, "a surveyed barrier is given its reference"
-        vectors, rows = to_matrix(batch.signals[VECTOR], VECTOR)
+        vectors, rows = vectors_of(batch)
         centroids = Centroids.from_table(reference)
         if len(vectors) and len(centroids) and centroids.lower.shape[1] != vectors.shape[1]:
             raise StageError(
@@ -241,6 +241,12 @@ _EMPTY = pa.schema(
         "centroid_similarity": pa.float32(),
     }
 ).empty_table()
+
+
+def vectors_of(batch: TextBatch) -> tuple[Halfs, Int64s]:
+    """The vectors of documents and their rows, as `to_matrix` gives them: of the stage `embedding`, or a column that
+    came in with this name."""
+    return to_matrix(batch.signals[VECTOR] if VECTOR in batch.signals else batch.table[VECTOR], VECTOR)
 
 
 def _ranked(rows: pa.Table, columns: dict[str, npt.NDArray[np.generic]]) -> Int64s:

@@ -9,12 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stages
-from stages.contract import Barrier, Bounds, Fitted, Stage, decide, run_stage
+from stages.contract import Barrier, Bounds, Census, Fitted, Stage, decide, run_stage
+from stages.dedup.semantic import VECTOR
 from stages.errors import StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
-from tests.resolution import resolution_of
+from tests.resolution import reference_of, resolution_of
 from tests.strategies import texts as any_texts
+from tests.toy import Bag
 
 TEXT_SAMPLES = [
     *(page(seed) for seed in range(12)),
@@ -55,16 +57,21 @@ def batch_of(texts: list[str]) -> TextBatch:
 
 
 def with_needs(stage: Stage, batch: TextBatch) -> TextBatch:
-    """The batch after the stages whose signals this one reads."""
+    """The batch after the stages whose signals this one reads; vectors are made-up ones."""
+    if VECTOR in getattr(stage, "reads", ()):
+        batch, _ = run_stage(Bag(name="embedding"), batch)
     for giver in sorted({signal.split(".")[0] for signal in stage.needs}):
         batch, _ = run_stage(stages.load(giver)(), batch)
     return batch
 
 
 def given_to(stage: Stage, batch: TextBatch) -> pa.Table | None:
-    """What a Fitted stage has learned from the samples, or a Barrier resolved of the batch."""
+    """What a Fitted stage has learned from the samples, a Census concluded of them, or a Barrier resolved of the
+    batch."""
     if isinstance(stage, Barrier):
-        return resolution_of(stage, batch)
+        return resolution_of(stage, with_needs(stage, batch))
+    if isinstance(stage, Census):
+        return reference_of(stage, with_needs(stage, batch_of(TEXT_SAMPLES)))
     return stage.fit(with_needs(stage, batch_of(TEXT_SAMPLES))) if isinstance(stage, Fitted) else None
 
 
