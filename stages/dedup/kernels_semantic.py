@@ -23,7 +23,7 @@ DOUBLES = types.Array(float64, 1, "C", readonly=True)
 INT32S = types.Array(int32, 1, "C", readonly=True)
 UINT8S = types.Array(uint8, 1, "C", readonly=True)
 CANDIDATES = types.Array(int64, 2, "C", readonly=True)
-CHUNK = 16
+CHUNK, WIDE_CHUNK = 16, 64
 
 
 @njit(void(HALF_BITS, uint64[::1]), nogil=True, cache=True)
@@ -71,9 +71,9 @@ def find_largest(products, out):
         out[row, :] = -1
         for start in range(0, products.shape[1], CHUNK):
             stop = min(start + CHUNK, products.shape[1])
-            above = 0
+            above = int32(0)
             for column in range(start, stop):
-                above += products[row, column] > values[count - 1]
+                above += int32(1) if products[row, column] > values[count - 1] else int32(0)
             if above == 0:
                 continue
             for column in range(start, stop):
@@ -148,22 +148,23 @@ def make_unit(sums):
     return out
 
 
-@njit(int64(MATRIX, float32, boolean, int32[::1], int32[::1], float32[::1]), nogil=True, cache=True)
-def find_above(products, floor, diagonal, rows, columns, values):
-    """Where a tile of products is at least `floor`, row by row; returns how many there are.
+@njit(int64(MATRIX, INT64S, float32, boolean, int32[::1], int32[::1], float32[::1]), nogil=True, cache=True)
+def find_above(products, among, floor, diagonal, rows, columns, values):
+    """Where some rows of a tile of products are at least `floor`, row by row; returns how many places there are.
 
     Args:
+        among: rows to look at.
         diagonal: look only at columns before the row's own, the tile being one of a matrix against itself.
         rows, columns, values: out, as long as the tile has places.
     """
     count = 0
-    for row in range(products.shape[0]):
+    for row in among:
         end = row if diagonal else products.shape[1]
-        for start in range(0, end, CHUNK):
-            stop = min(start + CHUNK, end)
-            above = 0
+        for start in range(0, end, WIDE_CHUNK):
+            stop = min(start + WIDE_CHUNK, end)
+            above = int32(0)
             for column in range(start, stop):
-                above += products[row, column] >= floor
+                above += int32(1) if products[row, column] >= floor else int32(0)
             if above == 0:
                 continue
             for column in range(start, stop):

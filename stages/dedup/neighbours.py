@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.dedup.centroids import kmeans, nearest, sample_size
-from stages.dedup.products import Near, Products
+from stages.dedup.products import Products
 from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, hashes
 
+MAX_BLOCKS = 16
+"""Blocks of a cluster that are kept; of larger clusters the others are made again when they are needed."""
 MAX_DEPTH = 4
 """How often a cluster is clustered again."""
 
@@ -67,6 +69,25 @@ class Search:
         return _concatenated(parts)
 
 
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Vectors that are multiplied at once: their places, their numbers, their squared lengths, and as `Products` wants
+    them."""
+
+    places: Int64s
+    vectors: Singles
+    squared: npt.NDArray[np.float64]
+    multiplied: Any
+
+    @classmethod
+    def of(cls, places: Int64s, vectors: Halfs, products: Products) -> _Block:
+        from stages.dedup import kernels_semantic as kernels
+
+        singles, squared = vectors.astype(np.float32), np.empty(len(vectors))
+        kernels.squared_norms(singles, squared)
+        return cls(places, singles, squared, products.block(vectors))
+
+
 class _Cluster:
     """The search for pairs in one cluster: what is known so far of its documents."""
 
@@ -77,57 +98,50 @@ class _Cluster:
         self.kept = np.repeat(stored[np.newaxis].astype(np.uint8), num_bounds, axis=0)
         self.seen = np.zeros((len(vectors), num_bounds), np.int32)
         self.nearest = np.full(len(vectors), -1, np.float32)
+        self.blocks: dict[int, _Block] = {}
 
     def links(self) -> Links:
-        parts = [part for block in self._blocks(self.stored) for part in self._triangle(*block)]
+        parts = [part for block in self._blocks(self.stored) for part in self._triangle(block)]
         self.seen[:] = 0
-        parts += [part for block in self._blocks(self.others) for part in self._rectangle(*block)]
+        parts += [part for block in self._blocks(self.others) for part in self._rectangle(block)]
         return _concatenated(parts)
 
-    def _blocks(self, places: Int64s) -> Iterator[tuple[Int64s, Singles, Any]]:
-        """Blocks of vectors: their places, their numbers as float32, and the block to be multiplied."""
+    def _blocks(self, places: Int64s) -> Iterator[_Block]:
+        """Blocks of vectors; of a cluster of ordinary size all are kept."""
         for start in range(0, len(places), self.products.tile):
             own = places[start : start + self.products.tile]
-            vectors = self.vectors[own]
-            yield own, vectors.astype(np.float32), self.products.block(vectors)
+            block = self.blocks.get(int(own[0])) or _Block.of(own, self.vectors[own], self.products)
+            if len(self.blocks) < MAX_BLOCKS:
+                self.blocks[int(own[0])] = block
+            yield block
 
-    def _triangle(self, places: Int64s, vectors: Singles, block: Any) -> Iterator[Links]:
+    def _triangle(self, block: _Block) -> Iterator[Links]:
         """Stored documents of a block as the later ones, with those before them."""
-        before = self.stored[: np.searchsorted(self.stored, places[0])]
-        floor = float(self.search.bounds[-1])
-        for own, others, other in self._blocks(before):
-            near = self.products.near(block, other, floor, diagonal=False)
-            yield self._record(near, (places, vectors), (own, others), triangle=True)
-        near = self.products.near(block, block, floor, diagonal=True)
-        yield self._record(near, (places, vectors), (places, vectors), triangle=True)
+        before = self.stored[: np.searchsorted(self.stored, block.places[0])]
+        for other in self._blocks(before):
+            yield self._record(block, other, triangle=True)
+        yield self._record(block, block, triangle=True)
 
-    def _rectangle(self, places: Int64s, vectors: Singles, block: Any) -> Iterator[Links]:
+    def _rectangle(self, block: _Block) -> Iterator[Links]:
         """A block of others with all that are stored."""
-        for own, others, other in self._blocks(self.stored):
-            near = self.products.near(block, other, float(self.search.bounds[-1]), diagonal=False)
-            yield self._record(near, (places, vectors), (own, others), triangle=False)
+        for other in self._blocks(self.stored):
+            yield self._record(block, other, triangle=False)
 
-    def _record(self, near: Near, a: tuple[Int64s, Singles], b: tuple[Int64s, Singles], triangle: bool) -> Links:
+    def _record(self, a: _Block, b: _Block, triangle: bool) -> Links:
         from stages.dedup import kernels_semantic as kernels
 
+        bounds = self.search.bounds
+        near = self.products.near(a.multiplied, b.multiplied, float(bounds[-1]), diagonal=a is b)
         size = len(near.rows)
         links = Links(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float32))
         if not size:
             return links
         count = kernels.record_pairs(
-            near.rows, near.columns, near.values, np.float32(self.products.slack), a[1], b[1], _squared(a[1]),
-            _squared(b[1]), a[0], b[0], self.search.bounds, self.search.max_links, triangle, self.kept, self.seen,
-            self.nearest, links.later, links.earlier, links.similarity,
+            near.rows, near.columns, near.values, np.float32(self.products.slack), a.vectors, b.vectors,
+            a.squared, b.squared, a.places, b.places, bounds, self.search.max_links, triangle,
+            self.kept, self.seen, self.nearest, links.later, links.earlier, links.similarity,
         )  # fmt: skip
         return Links(links.later[:count].copy(), links.earlier[:count].copy(), links.similarity[:count].copy())
-
-
-def _squared(vectors: Singles) -> npt.NDArray[np.float64]:
-    from stages.dedup import kernels_semantic as kernels
-
-    out = np.empty(len(vectors))
-    kernels.squared_norms(vectors, out)
-    return out
 
 
 def _concatenated(parts: list[Links]) -> Links:
