@@ -1,11 +1,11 @@
-"""Semantic deduplication: pairs found by clusters beside all pairs, speed beside numpy's, a million vectors, paraphrases.
+"""Semantic deduplication: pairs found beside all pairs, speed beside numpy's, a million vectors, paraphrases.
 
     python -m benchmarks.semantic [FILE …] [--column NAME] [--model NAME] [--parts recall,speed,million,planted]
 
-Vectors are those of paragraphs of real pages (a default: the development pages; others by FILE, Parquet with a column of
-texts), from the encoder that the stage `embedding` names. `million` wants as many paragraphs and takes those with a
-word of their own added where there are fewer. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE where they are set: they
-slow numpy.
+Vectors are those of paragraphs of real pages (the development pages, or FILE, Parquet with a column of texts), from an
+encoder that the stage `embedding` knows. `million` wants a million paragraphs; where there are fewer it adds
+vectors near to theirs, and says how many. Unset OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE where they are set: they slow
+numpy.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def clustered(stage: Any, vectors: Any) -> tuple[Any, Any, dict[str, float]]:
     import pyarrow as pa
 
     from pipeline.barriers import first_key, sketch
-    from stages.dedup.semantic import VECTOR
+    from stages.dedup.survey import VECTOR
     from stages.dedup.vectors import to_column
     from stages.text.batch import TextBatch
 
@@ -136,17 +136,10 @@ def recall(vectors: Any) -> None:
     whole = everything.links(vectors, everywhere, NumpyProducts())
     brute = time.perf_counter() - began
     exact = whole.later.astype(np.int64) * len(vectors) + whole.earlier
-    print(
-        f"\n{len(vectors):,} distinct vectors of {vectors.shape[1]}; all pairs: {brute:.1f} s, {len(exact):,} near ones"
-    )
-    print(
-        "\n| probes | seconds | "
-        + " | ".join(f"pairs at {e}" for e in FLOOR)
-        + " | "
-        + " | ".join(f"removed at {e}" for e in FLOOR)
-        + " |\n|---:|---:|"
-        + "---:|" * 2 * len(FLOOR)
-    )
+    size, width = vectors.shape
+    print(f"\n{size:,} distinct vectors of {width}; all pairs: {brute:.1f} s, {len(exact):,} near ones\n")
+    heads = [f"pairs at {epsilon}" for epsilon in FLOOR] + [f"removed at {epsilon}" for epsilon in FLOOR]
+    print(f"| probes | seconds | {' | '.join(heads)} |\n|{'---:|' * (2 + len(heads))}")
     truth = _removed(Semantic(keep="first", epsilons=FLOOR, num_clusters=1), vectors)
     for num_probes in (1, 2, 3):
         k = round((len(vectors) / 2) ** 0.5)
@@ -156,9 +149,8 @@ def recall(vectors: Any) -> None:
         began = time.perf_counter()
         _, resolution, seconds = clustered(stage, vectors)
         pairs = links.filter(links["similarity"].is_valid())
-        codes = pairs["address"].to_numpy().astype(np.int64) * len(vectors) + pairs["linked_to"].to_numpy().astype(
-            np.int64
-        )
+        later, earlier = (pairs[name].to_numpy().astype(np.int64) for name in ("address", "linked_to"))
+        codes = later * len(vectors) + earlier
         found = np.isin(exact, codes)
         of_pairs = [found[whole.similarity >= np.float32(1 - e)].mean() for e in FLOOR]
         removed = [is_removed(resolution["removed_at"].to_numpy(), place) for place in range(len(FLOOR))]
@@ -208,14 +200,15 @@ def speed(vectors: Any, repetitions: int) -> None:
                 left, right = floats[a : a + products.tile], floats[b : b + products.tile]
                 np.matmul(left, right.T, out=tile[: len(left), : len(right)])
 
-    times: dict[str, list[float]] = {"numpy's products alone": [], "near pairs": []}
+    work = {
+        "numpy's products alone": bound,
+        "near pairs": lambda: search.links(vectors, everywhere, products),
+    }
+    times: dict[str, list[float]] = {name: [] for name in work}
     for repetition in range(repetitions + 1):
-        for name, work in (
-            ("numpy's products alone", bound),
-            ("near pairs", lambda: search.links(vectors, everywhere, products)),
-        ):
+        for name, run in work.items():
             began = time.process_time()
-            work()
+            run()
             times[name] += [time.process_time() - began] if repetition else []
     print(f"\n{num:,} vectors of {vectors.shape[1]} in one cluster\n\n| | million pairs/s | GFLOP/s |\n|---|---:|---:|")
     for name, several in times.items():
@@ -225,8 +218,9 @@ def speed(vectors: Any, repetitions: int) -> None:
     print(f"share of the bound: {statistics.median(ratios):.0%} ({min(ratios):.0%} to {max(ratios):.0%})")
     print("\n| vectors in the cluster | their MiB | added MiB |\n|---:|---:|---:|")
     for size in (10_000, 20_000, 40_000, 80_000):
-        run = subprocess.run([sys.executable, "-c", MEMORY, str(size)], check=True, capture_output=True, text=True)
-        own, before, peak = map(float, run.stdout.split())
+        command = [sys.executable, "-c", MEMORY, str(size)]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        own, before, peak = map(float, told.split())
         print(f"| {size:,} | {own:,.0f} | {peak - before:,.0f} |")
 
 
@@ -237,18 +231,18 @@ def million(vectors: Any, num: int) -> None:
     from pipeline.stats import peak_memory_bytes
     from stages.dedup.semantic import Semantic, is_removed
 
-    if len(vectors) < num:
+    real = min(len(vectors), num)
+    if real < num:
         rng = np.random.default_rng(0)
-        more = vectors[rng.integers(0, len(vectors), num - len(vectors))].astype(np.float32)
+        more = vectors[rng.integers(0, real, num - real)].astype(np.float32)
         more += rng.standard_normal(more.shape, np.float32) * np.float32(0.5 / more.shape[1] ** 0.5)
         vectors = np.concatenate([vectors, (more / np.linalg.norm(more, axis=1, keepdims=True)).astype(np.float16)])
     vectors = vectors[:num]
     stage = Semantic()
     links, resolution, seconds = clustered(stage, vectors)
-    print(
-        f"\n{num:,} vectors of {vectors.shape[1]} ({vectors.nbytes / 2**20:,.0f} MiB): {sum(seconds.values()):.0f} s, "
-        f"peak {peak_memory_bytes() / 2**20:,.0f} MiB, {links.num_rows:,} rows of links"
-    )
+    print(f"\n{num:,} vectors of {vectors.shape[1]} ({vectors.nbytes / 2**20:,.0f} MiB), {real:,} of them of texts")
+    peak = peak_memory_bytes() / 2**20
+    print(f"{sum(seconds.values()):.0f} s, peak {peak:,.0f} MiB, {links.num_rows:,} rows of links")
     for name, value in seconds.items():
         print(f"  {name}: {value:.1f} s")
     at = resolution["removed_at"].to_numpy()

@@ -1,9 +1,9 @@
 """Paraphrases hidden among other documents: what is found, and what is touched, at every epsilon.
 
 The documents are paragraphs of real pages. Among them are hidden the pairs of the Microsoft Research Paraphrase Corpus,
-those marked as paraphrases and those marked as none although they share most words. A pair is found if one of its
-sentences goes for the other, or both for a third. Documents that go although no sentence was planted near them
-are counted apart: near duplicates that were there before, or mistakes; a sample of them is printed.
+those marked as paraphrases and those marked as none although they share most words. A pair is found if its similarity
+is recorded and at least 1 - epsilon. Paragraphs that go are counted apart: near duplicates that were there before, or
+mistakes.
 """
 
 from __future__ import annotations
@@ -45,17 +45,13 @@ def planted(texts: list[str], vectors: Any, model: str) -> None:
         links["address"].to_pylist(), links["linked_to"].to_pylist(), links["similarity"].to_pylist(), strict=True
     ):
         linked[max(later, earlier), min(later, earlier)] = similarity
-    similarity = np.array(
-        [linked.get((max(x, y), min(x, y)), -1.0) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
-    )
-    print(
-        "\n| epsilon | pairs found: recall | precision among labelled pairs | paragraphs that go |\n|---:|---:|---:|---:|"
-    )
+    pairs = zip(np.maximum(a, b).tolist(), np.minimum(a, b).tolist(), strict=True)
+    similarity = np.array([linked.get(pair, -1.0) for pair in pairs])
+    print("\n| epsilon | pairs found | precision among labelled pairs | paragraphs that go |\n|---:|---:|---:|---:|")
     for place, epsilon in enumerate(stage.all_epsilons):
         near = similarity >= np.float32(1 - epsilon)
         hits, misses = (near & (label == 1)).sum(), (near & (label == 0)).sum()
         removed = is_removed(resolution["removed_at"].to_numpy(), place)[: len(vectors)]
         precision = f"{hits / (hits + misses):.1%}" if hits + misses else ""
-        print(
-            f"| {epsilon} | {hits / (label == 1).sum():.1%} | {precision} | {removed.sum():,} ({removed.mean():.2%}) |"
-        )
+        shares = f"{hits / (label == 1).sum():.1%} | {precision}"
+        print(f"| {epsilon} | {shares} | {removed.sum():,} ({removed.mean():.2%}) |")

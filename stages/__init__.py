@@ -32,6 +32,7 @@ REGISTRY = {
     "lines": "stages.dedup.boilerplate:Lines",
     "minhash": "stages.dedup.duplicates:MinHash",
     "semantic": "stages.dedup.semantic:Semantic",
+    "diversity": "stages.dedup.diversity:Diversity",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",

@@ -7,8 +7,6 @@ pairs across a border between clusters, one in twenty, would be lost otherwise.
 
 from __future__ import annotations
 
-import math
-from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -17,25 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from stages.contract import Allowed, Bounds, Count, Fact, Flag, Label, Signal, Signals, SurveyedBarrier
-from stages.dedup.centroids import MIN_PER_CENTROID, Centroids, sample_size
+from stages.contract import Allowed, Bounds, Count, Fact, Flag, Label, Signals, SurveyedBarrier
+from stages.dedup.centroids import Centroids
 from stages.dedup.greedy import settle
 from stages.dedup.neighbours import Search
-from stages.dedup.products import Device, Products, products_on
-from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, UInt64s, hashes, plain_matrix, to_column, to_matrix
-from stages.errors import StageError
+from stages.dedup.survey import VECTOR, Cosine, VectorSurvey, vectors_of
+from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, UInt64s, hashes, plain_matrix, to_column
 from stages.text.batch import TextBatch
 
-Cosine = Annotated[Bounds, Signal(pa.float32(), "cosine similarity")]
 Epsilon = Annotated[float, Field(ge=0, lt=1)]
-VECTOR = "embedding.vector"
 FEW_DOCUMENTS = 1 << 15
-"""Up to so many are all compared with each other, unless `num_clusters` says otherwise."""
+"""Up to so many are all compared with each other, unless `num_clusters` is set."""
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 """Multiples of it, 2^64 over the golden ratio, lie evenly among all 64-bit numbers."""
 
 
-class Semantic(SurveyedBarrier):
+class Semantic(VectorSurvey, SurveyedBarrier):
     """Documents that say what another one says, in other words (SemDeDup: Abbas et al. 2023, arXiv 2303.09540).
 
     Compares the vectors of `embedding`. A document goes if one that is kept before it has a cosine similarity of at
@@ -45,7 +40,6 @@ class Semantic(SurveyedBarrier):
     """
 
     reads = (VECTOR,)
-    tallied = ()
 
     duplicate: Fact = Flag()
     """A document is kept that says the same."""
@@ -69,13 +63,8 @@ class Semantic(SurveyedBarrier):
     keep: Literal["hard", "easy", "random", "first"] = "hard"
     """Who is kept among equals in `priority`: the document farthest from its cluster's centroid (SemDeDup's default),
     the nearest, any (by a hash of its vector), or the first in the input."""
-    num_clusters: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """`auto`: the square root of half the number of documents, of which up to 32,768 are all compared with each
-    other."""
     num_probes: int = Field(2, ge=1, le=8)
     """Clusters in which documents near to each are looked for. 2 finds more than 99 % of all pairs, 1 about 95 %."""
-    device: Device = "auto"
-    """Where vectors are compared: on a GPU if there is one. It makes no difference to what is kept."""
     seed: int = 0
     """Of `keep: random`."""
 
@@ -96,41 +85,15 @@ class Semantic(SurveyedBarrier):
         """The least similarity at each of them."""
         return np.array([1 - epsilon for epsilon in self.all_epsilons], np.float32)
 
-    @cached_property
-    def _products(self) -> Products:
-        return products_on(self.device)
-
-    def tally(self, batch: TextBatch) -> pa.Table:
-        vectors, _ = vectors_of(batch)
-        return self.combine(pa.table({"key": hashes(vectors), "vector": to_column(vectors)}))
-
-    def combine(self, rows: pa.Table) -> pa.Table:
-        """One row a vector, however often it comes."""
-        _, first = np.unique(rows["key"].to_numpy(), return_index=True)
-        return rows.take(pa.array(first)) if len(first) < rows.num_rows else rows
-
-    def sample_limit(self, num_documents: int) -> int:
-        return sample_size(self._num_clusters(num_documents))
-
     def conclude(self, rows: pa.Table, num_documents: int) -> pa.Table:
-        sample = plain_matrix(rows["vector"].combine_chunks())
-        k = min(self._num_clusters(num_documents), max(1, len(sample) // MIN_PER_CENTROID))
-        table = Centroids.of(sample, k, self._products).to_table()
+        table = super().conclude(rows, num_documents)
         whole = self.num_clusters == "auto" and num_documents <= FEW_DOCUMENTS
         return table.append_column("whole", pa.array([whole] * table.num_rows, pa.bool_()))
-
-    def _num_clusters(self, num_documents: int) -> int:
-        return max(1, round(math.sqrt(num_documents / 2))) if self.num_clusters == "auto" else self.num_clusters
 
     def sketch(self, batch: TextBatch, reference: pa.Table | None = None) -> pa.Table:
         assert reference is not None, "a surveyed barrier is given its reference"
         vectors, rows = vectors_of(batch)
-        centroids = Centroids.from_table(reference)
-        if len(vectors) and len(centroids) and centroids.lower.shape[1] != vectors.shape[1]:
-            raise StageError(
-                f"{self.name}: {VECTOR} has {vectors.shape[1]} numbers, but the corpus was clustered with "
-                f"{centroids.lower.shape[1]}; vectors of one encoder are wanted"
-            )
+        centroids = self.checked(Centroids.from_table(reference), vectors)
         whole = bool(len(reference) and reference["whole"][0].as_py())
         index, similarity = centroids.nearest(vectors, 1 if whole else self.num_probes, self._products)
         probe = np.zeros_like(index) if whole else index
@@ -241,12 +204,6 @@ _EMPTY = pa.schema(
         "centroid_similarity": pa.float32(),
     }
 ).empty_table()
-
-
-def vectors_of(batch: TextBatch) -> tuple[Halfs, Int64s]:
-    """The vectors of documents and their rows, as `to_matrix` gives them: of the stage `embedding`, or a column that
-    came in with this name."""
-    return to_matrix(batch.signals[VECTOR] if VECTOR in batch.signals else batch.table[VECTOR], VECTOR)
 
 
 def _ranked(rows: pa.Table, columns: dict[str, npt.NDArray[np.generic]]) -> Int64s:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import stages
 from stages.contract import Barrier, Bounds, Census, Fitted, Stage, decide, run_stage
-from stages.dedup.semantic import VECTOR
+from stages.dedup.survey import VectorSurvey
 from stages.errors import StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
@@ -58,7 +58,7 @@ def batch_of(texts: list[str]) -> TextBatch:
 
 def with_needs(stage: Stage, batch: TextBatch) -> TextBatch:
     """The batch after the stages whose signals this one reads; vectors are made-up ones."""
-    if VECTOR in getattr(stage, "reads", ()):
+    if isinstance(stage, VectorSurvey):
         batch, _ = run_stage(Bag(name="embedding"), batch)
     for giver in sorted({signal.split(".")[0] for signal in stage.needs}):
         batch, _ = run_stage(stages.load(giver)(), batch)

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from stages.contract import run_stage
-from stages.dedup.semantic import VECTOR, Semantic, is_removed
+from stages.dedup.semantic import Semantic, is_removed
+from stages.dedup.survey import VECTOR
 from stages.dedup.vectors import to_column
 from stages.errors import StageError
 from stages.text.batch import TextBatch
