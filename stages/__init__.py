@@ -31,6 +31,8 @@ REGISTRY = {
     "exact": "stages.dedup.duplicates:Exact",
     "lines": "stages.dedup.boilerplate:Lines",
     "minhash": "stages.dedup.duplicates:MinHash",
+    "substring": "stages.dedup.substring:Substring",
+    "decontamination": "stages.decontamination:Decontamination",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",

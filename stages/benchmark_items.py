@@ -1,0 +1,194 @@
+"""Items of benchmarks: read from their files, and an index of the n-grams of their words.
+
+items = read_items({"gsm8k": ["gsm8k/test.jsonl:question+answer"]})
+index = NgramIndex.of(items, ngram_size=13, min_words=8)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.dedup.folded import FoldedWords
+from stages.dedup.lines import Listed
+from stages.errors import AssetError
+from stages.files import read_bytes
+from stages.text.batch import TextBatch
+
+Int64s = npt.NDArray[np.int64]
+_BITS_A_NGRAM = 16
+_TEXT_ENDINGS, _JSON_ENDINGS = (".txt", ".text"), (".jsonl", ".ndjson", ".json")
+_COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+
+class Item(NamedTuple):
+    """One question of a benchmark: `gsm8k:17` is the 17th record of its files."""
+
+    label: str
+    text: str
+
+
+def file_and_columns(file: str) -> tuple[str, tuple[str, ...]]:
+    """`items.jsonl:question+answer` as the file and its columns; none where none are named."""
+    path, colon, names = file.rpartition(":")
+    if not colon or not path or "/" in names or "\\" in names:
+        return file, ()
+    return path, tuple(names.split("+"))
+
+
+def read_items(benchmarks: Mapping[str, Sequence[str]]) -> list[Item]:
+    """The items of benchmarks, in order. Raises AssetError when a file cannot be read or a column is not there."""
+    items = []
+    for name, files in benchmarks.items():
+        texts = [text for file in files for text in _texts(file)]
+        items += [Item(f"{name}:{number}", text) for number, text in enumerate(texts, 1)]
+    return items
+
+
+def _texts(file: str) -> Iterator[str]:
+    path, columns = file_and_columns(file)
+    bare = path
+    for ending in _COMPRESSED:
+        bare = bare.removesuffix(ending)
+    if bare.endswith(_TEXT_ENDINGS):
+        yield from (line.strip() for line in _lines(path) if line.strip())
+        return
+    for number, record in enumerate(_records(path, bare), 1):
+        if not isinstance(record, dict):
+            raise AssetError(f"{path}: record {number} is no object with columns, but {str(record)[:40]!r}")
+        chosen = columns or (("text",) if "text" in record else ())
+        missing = [name for name in chosen if name not in record]
+        if missing or not chosen:
+            raise AssetError(
+                f"{path}: record {number} has no column '{missing[0] if missing else 'text'}'; it has: "
+                f"{', '.join(record)}. Say which make up an item: {path}:{'+'.join(list(record)[:2])}"
+            )
+        yield "\n".join(part for name in chosen for part in _strings(record[name]))
+
+
+def _records(path: str, bare: str) -> Iterator[Any]:
+    import orjson
+
+    if bare.endswith(".parquet"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            yield from pq.read_table(pa.BufferReader(read_bytes(path))).to_pylist()
+        except pa.ArrowException as error:
+            raise AssetError(f"{path} cannot be read: {error}") from error
+        return
+    if not bare.endswith(_JSON_ENDINGS):
+        known = ", ".join((*_JSON_ENDINGS, ".parquet", *_TEXT_ENDINGS))
+        raise AssetError(f"{path}: the format goes by the ending, which is none of {known}")
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise AssetError(f"{path}:{number} is no JSON: {error}; there must be one object a line") from error
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return read_bytes(path).decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise AssetError(f"{path} is not UTF-8: {error}") from error
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in a value, in order: choices are lists, or objects of lists."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _strings(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _strings(part)
+
+
+@dataclass(frozen=True)
+class NgramIndex:
+    """Where the items of benchmarks have which n-gram.
+
+    The items that have the n-gram `listed.hash[g]` are `item[first[g]:first[g + 1]]`, from the word `place` on. About
+    30 bytes an n-gram.
+    """
+
+    labels: list[str]
+    num_words: Int64s
+    """Words of each item."""
+    ngram_size: int
+    sizes: Int64s
+    """Words of the n-grams: `ngram_size`, and those of the shorter items."""
+    listed: Listed
+    first: Int64s
+    item: npt.NDArray[np.int32]
+    place: npt.NDArray[np.int32]
+    bitmap: npt.NDArray[np.uint64]
+    bitmap_shift: int
+
+    @classmethod
+    def of(cls, items: Sequence[Item], ngram_size: int, min_words: int) -> Self:
+        from stages import kernels_decontamination as kernels
+
+        words = FoldedWords.of(TextBatch.from_texts([item.text for item in items]))
+        hashes = np.empty(len(words.hash), np.uint64)
+        item, place = np.empty(len(hashes), np.int64), np.empty(len(hashes), np.int64)
+        m = kernels.hash_items(words.hash, words.bounds, ngram_size, min_words, hashes, item, place)
+        hashes, item, place = hashes[:m], item[:m], place[:m]
+        order = np.argsort(hashes, kind="stable")
+        listed = Listed.of(hashes)
+        short = words.count[(words.count >= min_words) & (words.count < ngram_size) & (words.count > 0)]
+        bits = max(6, (_BITS_A_NGRAM * max(1, len(listed.hash))).bit_length())
+        return cls(
+            labels=[item.label for item in items],
+            num_words=words.count,
+            ngram_size=ngram_size,
+            sizes=np.unique(np.append(short, ngram_size)),
+            listed=listed,
+            first=np.append(np.searchsorted(hashes[order], listed.hash), m).astype(np.int64),
+            item=item[order].astype(np.int32),
+            place=place[order].astype(np.int32),
+            bitmap=_bitmap(listed.hash, 64 - bits),
+            bitmap_shift=64 - bits,
+        )
+
+    def find(self, words: FoldedWords) -> Int64s:
+        """The n-grams that documents have, too: rows of document, first word, words, place in `listed`; in order."""
+        from stages import kernels_decontamination as kernels
+
+        return kernels.find_ngrams(
+            words.hash, words.bounds, self.sizes, self.bitmap, np.uint64(self.bitmap_shift), self.listed.hash,
+            self.listed.index, np.uint64(self.listed.shift),
+        )  # fmt: skip
+
+    def shares(self, ngrams: Int64s) -> tuple[Int64s, npt.NDArray[np.float64]]:
+        """The items that have some of the n-grams (places in `listed`), and the share of their words that these cover:
+        the largest first, then in the order of the items."""
+        places = np.unique(ngrams)
+        counts = self.first[places + 1] - self.first[places]
+        at = np.repeat(self.first[places] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        item, place = self.item[at].astype(np.int64), self.place[at].astype(np.int64)
+        order = np.lexsort([place, item])
+        item, place = item[order], place[order]
+        size = np.minimum(self.num_words[item], self.ngram_size)
+        opens = np.flatnonzero(np.append(True, item[1:] != item[:-1]))
+        closes = np.append(opens[1:], len(item)) - 1
+        fresh = np.minimum(size, np.append(place[1:], 0) - place)
+        fresh[closes] = size[closes]
+        share = np.add.reduceat(fresh, opens) / self.num_words[item[opens]]
+        best = np.lexsort([item[opens], -share])
+        return item[opens][best], share[best]
+
+
+def _bitmap(hashes: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.uint64]:
+    bits = np.zeros(1 << (64 - shift), np.bool_)
+    bits[(hashes >> np.uint64(shift)).astype(np.int64)] = True
+    return np.packbits(bits, bitorder="little").view("<u8").astype(np.uint64)
