@@ -20,7 +20,9 @@ from stages.files import read_bytes
 from stages.text.batch import TextBatch
 
 Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
 _BITS_A_NGRAM = 16
+"""At least, in a filter; of which three are set."""
 _TEXT_ENDINGS, _JSON_ENDINGS = (".txt", ".text"), (".jsonl", ".ndjson", ".json")
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
 
@@ -113,6 +115,22 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(part)
 
 
+class Filter(NamedTuple):
+    """A Bloom filter of hashes in blocks of 64 bits: one look at memory an answer, about one in 200 wrong."""
+
+    words: UInt64s
+    shift: np.uint64
+
+    @classmethod
+    def of(cls, hashes: UInt64s) -> Filter:
+        from stages import kernels_decontamination as kernels
+
+        bits = max(1, (_BITS_A_NGRAM * len(hashes) // 64).bit_length())
+        found = cls(np.zeros(1 << bits, np.uint64), np.uint64(64 - bits))
+        kernels.fill_filter(hashes, found.shift, found.words)
+        return found
+
+
 @dataclass(frozen=True)
 class NgramIndex:
     """Where the items of benchmarks have which n-gram.
@@ -126,46 +144,45 @@ class NgramIndex:
     """Words of each item."""
     ngram_size: int
     sizes: Int64s
-    """Words of the n-grams: `ngram_size`, and those of the shorter items."""
+    """Words of the items that are shorter than an n-gram."""
     listed: Listed
     first: Int64s
     item: npt.NDArray[np.int32]
     place: npt.NDArray[np.int32]
-    bitmap: npt.NDArray[np.uint64]
-    bitmap_shift: int
+    filter: Filter
+    """Of the n-grams."""
+    starts: Filter
+    """Of the first `sizes[0]` words of the shorter items."""
 
     @classmethod
     def of(cls, items: Sequence[Item], ngram_size: int, min_words: int) -> Self:
-        from stages import kernels_decontamination as kernels
-
         words = FoldedWords.of(TextBatch.from_texts([item.text for item in items]))
-        hashes = np.empty(len(words.hash), np.uint64)
-        item, place = np.empty(len(hashes), np.int64), np.empty(len(hashes), np.int64)
-        m = kernels.hash_items(words.hash, words.bounds, ngram_size, min_words, hashes, item, place)
-        hashes, item, place = hashes[:m], item[:m], place[:m]
+        hashes, item, place = _ngrams(words.hash, words.bounds, ngram_size, min_words)
         order = np.argsort(hashes, kind="stable")
         listed = Listed.of(hashes)
-        short = words.count[(words.count >= min_words) & (words.count < ngram_size) & (words.count > 0)]
-        bits = max(6, (_BITS_A_NGRAM * max(1, len(listed.hash))).bit_length())
+        short = np.flatnonzero((words.count >= max(1, min_words)) & (words.count < ngram_size))
+        sizes = np.unique(words.count[short])
+        size = int(sizes[0]) if len(sizes) else 0
+        starts = words.hash[words.bounds[short, np.newaxis] + np.arange(size)].reshape(-1)
         return cls(
             labels=[item.label for item in items],
             num_words=words.count,
             ngram_size=ngram_size,
-            sizes=np.unique(np.append(short, ngram_size)),
+            sizes=sizes,
             listed=listed,
-            first=np.append(np.searchsorted(hashes[order], listed.hash), m).astype(np.int64),
+            first=np.append(np.searchsorted(hashes[order], listed.hash), len(hashes)).astype(np.int64),
             item=item[order].astype(np.int32),
             place=place[order].astype(np.int32),
-            bitmap=_bitmap(listed.hash, 64 - bits),
-            bitmap_shift=64 - bits,
+            filter=Filter.of(hashes),
+            starts=Filter.of(_ngrams(starts, np.arange(len(short) + 1) * size, size, size)[0]),
         )
 
     def find(self, words: FoldedWords) -> Int64s:
-        """The n-grams that documents have, too: rows of document, first word, words, place in `listed`; in order."""
+        """The n-grams that documents have, too: rows of document, first word, words, place in `listed`; by document."""
         from stages import kernels_decontamination as kernels
 
         return kernels.find_ngrams(
-            words.hash, words.bounds, self.sizes, self.bitmap, np.uint64(self.bitmap_shift), self.listed.hash,
+            words.hash, words.bounds, self.ngram_size, *self.filter, self.sizes, *self.starts, self.listed.hash,
             self.listed.index, np.uint64(self.listed.shift),
         )  # fmt: skip
 
@@ -188,7 +205,14 @@ class NgramIndex:
         return item[opens][best], share[best]
 
 
-def _bitmap(hashes: npt.NDArray[np.uint64], shift: int) -> npt.NDArray[np.uint64]:
-    bits = np.zeros(1 << (64 - shift), np.bool_)
-    bits[(hashes >> np.uint64(shift)).astype(np.int64)] = True
-    return np.packbits(bits, bitorder="little").view("<u8").astype(np.uint64)
+def _ngrams(words: UInt64s, bounds: Int64s, ngram_size: int, min_words: int) -> tuple[UInt64s, Int64s, Int64s]:
+    """Hash, item and first word of every n-gram of items."""
+    from stages import kernels_decontamination as kernels
+
+    hashes, items, places = (
+        np.empty(len(words), np.uint64),
+        np.empty(len(words), np.int64),
+        np.empty(len(words), np.int64),
+    )
+    m = kernels.hash_items(words, bounds, ngram_size, min_words, hashes, items, places)
+    return hashes[:m], items[:m], places[:m]

@@ -32,9 +32,9 @@ class Decontamination(Map):
 
     An n-gram of the document is contaminated if any item has the same words in a row. Words are folded: case,
     punctuation, white space and the encoding of letters make no difference; in scripts without spaces a word is one
-    letter. Items shorter than an n-gram are looked for whole, if they have `min_words` words; still shorter ones, such as
-    numbers, are everywhere and are not looked for. N-grams are equal if 64 bits of hash are: 10^13 words of text against
-    10^7 n-grams make about five accidental matches.
+    letter. Items shorter than an n-gram are looked for whole, if they have `min_words` words; still shorter ones stand
+    everywhere and are not looked for. N-grams are equal if 64 bits of hash are: 10^13 words of text against 10^7
+    n-grams make about five accidental matches.
 
     As in GPT-3 and datatrove one n-gram is enough. In `mode: drop` the document goes (datatrove), in `mode: cut` the
     passage and what is around it (GPT-3, lm-evaluation-harness). To drop only what holds most of an item, which is how
@@ -122,8 +122,7 @@ class Decontamination(Map):
         found = self.index.find(words)
         rows, first, size, ngram = found.T
         passages = Passages.union(n, rows, first, first + size)
-        starts = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]) | (first[1:] != first[:-1]))[: len(rows)])
-        count = np.bincount(rows[starts], minlength=n)
+        count = np.bincount(np.unique(rows << 32 | first) >> 32, minlength=n)
         signals: Signals = {
             "ngram_count": count,
             "overlap_ratio": ratio(passages.num_words, words.count),
