@@ -1,14 +1,16 @@
 """Whole deduplication beside datatrove, datasketch, rensa and text-dedup: one core, one run, the same documents.
 
-    python -m benchmarks.dedup TEXTS.parquet [--documents N] [--repetitions N] [--sides NAME ...] [--full NAME ...]
+    python -m benchmarks.dedup TEXTS [--documents N] [--repetitions N] [--sides NAME ...] [--full NAME ...]
 
 Text in, kept documents out (`benchmarks/dedup_peers.py`), each side in a process of its own on one core, in turns.
 Seconds are from the start of the process to its end, so starting up is counted; beside them the processor time, which
 other processes on the machine disturb less, and the largest resident set.
 
-The input is real documents (column `text`); one in ten is an edited copy of one of 800 characters or more somewhere in
-front of it. A copy is found if not both of the pair are kept. Slow sides get the first part of the documents, and their
-rates are extrapolated linearly, which is said; `--full` names sides that get everything nevertheless.
+The input is real documents, from a Parquet file or a folder of them (column `text`; `python -m benchmarks.corpus` makes
+one); pages of more than 6,000 characters are cut into sections of about 3,000, and equal ones left out. One in ten is
+an edited copy of one of 800 characters or more somewhere in front of it; it is found if not both of the pair are kept.
+Slow sides get the first part of the documents, and their rates are extrapolated linearly, which is said; `--full` names
+sides that get everything nevertheless.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ PARTS = {"datatrove": 40, "datasketch": 8, "text-dedup": 8, "rensa": 2}
 """Sides that get one in so many of the documents."""
 COPIES = 0.1
 MIN_CHARS = 800
+SECTION_CHARS = 3000
 MENU = "Home\nProducts\nAbout us\nContact\n\n"
 FOOTER = "\n\nAll rights reserved. Terms of use and privacy."
 
@@ -63,6 +66,34 @@ EDITS: dict[str, Callable[[str, random.Random], str]] = {
     "boilerplate around": lambda text, rng: MENU + text + FOOTER,
     "NFD": lambda text, rng: unicodedata.normalize("NFD", text),
 }
+
+
+def sections(text: str) -> Iterator[str]:
+    """A text, or, of a long one, pieces that end at empty lines."""
+    if len(text) <= 2 * SECTION_CHARS:
+        yield text
+        return
+    parts: list[str] = []
+    for paragraph in text.split("\n\n"):
+        parts.append(paragraph)
+        if sum(map(len, parts)) > SECTION_CHARS:
+            yield "\n\n".join(parts)
+            parts = []
+    yield "\n\n".join(parts)
+
+
+def read_texts(path: Path, size: int) -> list[str]:
+    """Different documents of 200 characters or more, in the order of the files."""
+    import pyarrow.parquet as pq
+
+    found: dict[str, None] = {}
+    for file in sorted(path.glob("*.parquet")) if path.is_dir() else [path]:
+        for group in pq.ParquetFile(file).iter_batches(columns=["text"]):
+            pieces = (piece for text in group["text"].to_pylist() for piece in sections(text or ""))
+            found |= dict.fromkeys(piece for piece in pieces if len(piece) >= 200)
+            if len(found) >= size:
+                return list(found)[:size]
+    return list(found)
 
 
 @dataclass(frozen=True)
@@ -148,16 +179,14 @@ def main() -> None:
     from benchmarks.dedup_peers import SIDES
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("texts", type=Path, help="Parquet with a column `text`")
+    parser.add_argument("texts", type=Path, help="Parquet file or folder with a column `text`")
     parser.add_argument("--documents", type=int, default=100_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES))
     parser.add_argument("--full", nargs="+", choices=list(SIDES), default=[])
     options = parser.parse_args()
     pin()
-    import pyarrow.parquet as pq
-
-    originals = [text for text in pq.read_table(options.texts, columns=["text"])["text"].to_pylist() if text]
+    originals = read_texts(options.texts, options.documents)
     corpus = Corpus.of(originals, min(options.documents, int(len(originals) / (1 - COPIES))))
     size = sum(len(text.encode()) for text in corpus.texts)
     print(
