@@ -143,6 +143,23 @@ def train(
     train_model(what, train, test, output, time, tuple(exclude_license or ()), report, reference)
 
 
+@app.command()
+def bands(
+    num_bands: Annotated[int | None, typer.Option("--bands", help="Bands of a signature; with --rows.")] = None,
+    num_rows: Annotated[int | None, typer.Option("--rows", help="Slots in a band; with --bands.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="A similarity, for which bands and rows are chosen.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which near duplicates minhash finds: its presets, or bands and rows of your own."""
+    from rich.console import Console
+
+    from pipeline.curves import describe, settings
+    from pipeline.terminal_text import print_bands
+
+    found = [describe(setting) for setting in settings(num_bands, num_rows, threshold)]
+    print(json.dumps(found)) if as_json else print_bands(found, Console())
+
+
 @app.command("stages")
 def list_stages(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage, for all its fields.")] = None,
