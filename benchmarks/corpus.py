@@ -52,8 +52,10 @@ CODE_BYTES = 160_000_000
 """As much source code of one package, the first in its own order."""
 MAX_FILE_BYTES = 4_000_000
 NUM_SHARDS = 16
-LOCALE = re.compile(r"(?<=[/-])([a-z]{2,3})([_-]([a-zA-Z]{2,4}))?(?=/|$)")
-NO_LANGUAGE = {"doc", "usr", "dev", "src", "app", "lib", "var", "etc", "bin", "man", "sbin", "api", "ref", "dot"}
+NAMED = re.compile(r"(?:help|l10n|manpages|doc|guide|reference|faq)-([a-z]{2,3})(-[a-z]{2,4})?(-dev)?")
+FOLDER = re.compile(r"(?:/html/|/installation-guide-amd64/|/help/|/translations/)([a-z]{2,3})([_@-]\w+)?/")
+FOLDERS = ("debian-handbook", "installation-guide-amd64", "gnome-user-docs", "gnucash-docs", "linux-doc-6.1")
+"""Packages whose folders say the language."""
 SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "lang", "source", "category")])
 TAG = re.compile(r"<[^<>]*>")
 ROFF = re.compile(r'^[.\'](?:\\"|[A-Z]{1,2}[A-Z0-9]?\b|[a-z]{2}\b)[ ]?|\\f[BIRP(]?\w?|\\&|\\%|\\\||\\c$', re.M)
@@ -192,16 +194,12 @@ def _catalog(body: bytes) -> Iterator[str]:
 
 
 def language(package: str, path: str) -> str:
-    """Language of a file by the package's name or the folder it lies in."""
-    named = re.search(r"(?:help|l10n|manpages|doc|guide|reference|faq)-([a-z]{2,3})(-[a-z]{2,4})?(-dev)?$", package)
-    if named and named[1] not in NO_LANGUAGE:
+    """Language of a file by the end of the package's name or the folder it lies in; English if neither tells."""
+    named = NAMED.search(package) if package != "linux-doc-6.1" else None
+    if named and package.endswith(named[0]):
         return named[1]
-    if "/translations/" in path:
-        return path.split("/translations/")[1].partition("/")[0].partition("_")[0]
-    for found in LOCALE.finditer(path.rpartition("/")[0] + "/"):
-        if found[1] not in NO_LANGUAGE:
-            return found[1]
-    return "en"
+    folder = FOLDER.search(path) if package in FOLDERS else None
+    return folder[1] if folder else "en"
 
 
 if __name__ == "__main__":
