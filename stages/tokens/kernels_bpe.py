@@ -37,9 +37,10 @@ _WORDS = types.Array(uint64, 1, "C", readonly=True)
 TABLES = types.Tuple(
     (
         int32[::1],  # byte_ids
-        uint64[::1],  # byte_pairs
-        uint64[:, ::1],  # pairs
-        int32[::1],  # slots; empty where whole pre-tokens are not looked up
+        int32[::1],  # byte_pairs
+        uint64[::1],  # pairs
+        uint64[:, ::1],  # words
+        int32[::1],  # slots
         BYTES,  # token_bytes
         INT64S,  # token_starts
     )
@@ -48,25 +49,26 @@ MEMO = types.Tuple((uint64[:, :, ::1], uint64[:, :, ::1]))
 
 
 @njit
-def _encode_new(data, low, high, tables, out, o):
+def _encode_new(data, low, high, tables, scratch, out, o):
     """Ids of a pre-token that no memo knows; returns where they end."""
-    byte_ids, byte_pairs, pairs, slots, token_bytes, token_starts = tables
-    if slots.shape[0]:
-        token = find_token(data, low, high, slots, token_bytes, token_starts)
-        if token >= 0:
-            out[o] = token
-            return o + 1
-    if high - low <= SHORT:
-        return merge_short(data, low, high, byte_ids, byte_pairs, pairs, out, o)
-    return merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o)
+    byte_ids, byte_pairs, pairs, _, slots, token_bytes, token_starts = tables
+    token = find_token(data, low, high, slots, token_bytes, token_starts)
+    if token >= 0:
+        out[o] = token
+        o += 1
+    elif high - low <= SHORT:
+        o = merge_short(data, low, high, byte_ids, byte_pairs, pairs, scratch, out, o)
+    else:
+        o = merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o)
+    return o
 
 
 @njit
-def _encode_long(data, low, high, tables, memo, key, out, o):
+def _encode_long(data, low, high, tables, memo, key, scratch, out, o):
     """Ids of a pre-token that the short memo does not hold, through the long one; returns where they end."""
     n = high - low
     if n > LONG_BYTES:
-        return _encode_new(data, low, high, tables, out, o)
+        return _encode_new(data, low, high, tables, scratch, out, o)
     h = uint64(n)
     for k in range(8):
         start = low + 8 * k
@@ -92,7 +94,7 @@ def _encode_long(data, low, high, tables, memo, key, out, o):
                     places[0, k], places[1, k] = places[1, k], places[0, k]
             return o + count
     first = o
-    o = _encode_new(data, low, high, tables, out, o)
+    o = _encode_new(data, low, high, tables, scratch, out, o)
     if o - first <= LONG_IDS:
         for k in range(16):
             places[1, k] = places[0, k]
@@ -104,78 +106,75 @@ def _encode_long(data, low, high, tables, memo, key, out, o):
 
 
 @njit
-def _remember(places, key_0, key_1, out, first, o):
-    """Put a pre-token's ids into its set of the short memo, before the entry that was used last."""
-    ids_0, ids_1 = uint64(o - first) << _S60, uint64(0)
-    for i in range(o - first):
-        if i < 3:
-            ids_0 |= uint64(out[first + i]) << uint64(ID_BITS * i)
-        else:
-            ids_1 |= uint64(out[first + i]) << uint64(ID_BITS * (i - 3))
-    for k in range(4):
-        places[1, k] = places[0, k]
-    places[0, 0], places[0, 1], places[0, 2], places[0, 3] = key_0, key_1, ids_0, ids_1
+def _word_slot(key_0, key_1):
+    """Where a short pre-token's row is looked for, before it is cut to the size of a table."""
+    h = key_0 * _PRIME_1 ^ key_1 * _PRIME_2
+    h ^= h >> _S32
+    return (h * _PRIME_1) >> _S32
 
 
 @njit
-def _encode_miss(data, low, high, tables, short_memo, long_memo, slot, key_0, key_1, key, out, o):
-    """Ids of a pre-token that is not first in its set of the short memo; returns where they end."""
-    first = o
-    if key_1:
-        places = short_memo[slot]
-        if places[1, 0] == key_0 and places[1, 1] == key_1:
-            for k in range(4):
-                places[0, k], places[1, k] = places[1, k], places[0, k]
-            count = int64(places[0, 2] >> _S60)
-            for i in range(count):
-                out[o + i] = uint32((places[0, 2 + i // 3] >> uint64(ID_BITS * (i % 3))) & _ID_MASK)
-            return o + count
-        o = _encode_new(data, low, high, tables, out, o)
-        if o - first <= SHORT_IDS:
-            _remember(places, key_0, key_1, out, first, o)
-        return o
-    return _encode_long(data, low, high, tables, long_memo, key, out, o)
-
-
-@njit
-def _encode_window(data, start, stops, m, tables, short_memo, long_memo, key, out, o):
+def _encode_window(data, start, stops, m, tables, memo, key, scratch, out, o):
     """Ids of the pre-tokens that end at `stops[:m]`; returns where they end."""
-    mask = uint64(short_memo.shape[0] - 1)
+    byte_ids, byte_pairs, pairs, words, _, _, _ = tables
+    short_memo, long_memo = memo
+    mask, word_mask = uint64(short_memo.shape[0] - 1), uint64(words.shape[0] - 1)
     safe = data.shape[0] - 16
     for k in range(m):
         stop = stops[k]
         n = stop - start
-        key_0 = key_1 = slot = uint64(0)
-        if n <= SHORT_BYTES:
-            if start <= safe:
-                key_0 = load_block(data, start) & _LOW_MASKS[n]
-                key_1 = load_block(data, start + 8) & _HIGH_MASKS[n]
-            elif n > 8:
-                key_0 = load_block(data, start)
-                key_1 = load_rest(data, start + 8, stop)
-            elif n == 8:
-                key_0 = load_block(data, start)
-            else:
-                key_0 = load_rest(data, start, stop)
-            key_1 |= uint64(n) << _S56
-            h = key_0 * _PRIME_1 ^ key_1 * _PRIME_2
-            h ^= h >> _S32
-            slot = (h * _PRIME_1) >> _S32 & mask
-            if short_memo[slot, 0, 0] == key_0 and short_memo[slot, 0, 1] == key_1:
-                ids = short_memo[slot, 0, 2]
-                out[o] = uint32(ids & _ID_MASK)
-                out[o + 1] = uint32((ids >> _S20) & _ID_MASK)
-                out[o + 2] = uint32((ids >> _S40) & _ID_MASK)
-                count = int64(ids >> _S60)
-                if count > 3:
-                    ids = short_memo[slot, 0, 3]
-                    out[o + 3] = uint32(ids & _ID_MASK)
-                    out[o + 4] = uint32((ids >> _S20) & _ID_MASK)
-                    out[o + 5] = uint32((ids >> _S40) & _ID_MASK)
-                o += count
-                start = stop
-                continue
-        o = _encode_miss(data, start, stop, tables, short_memo, long_memo, slot, key_0, key_1, key, out, o)
+        if n > SHORT_BYTES:
+            o = _encode_long(data, start, stop, tables, long_memo, key, scratch, out, o)
+            start = stop
+            continue
+        key_0 = key_1 = uint64(0)
+        if start <= safe:
+            key_0 = load_block(data, start) & _LOW_MASKS[n]
+            key_1 = load_block(data, start + 8) & _HIGH_MASKS[n]
+        elif n >= 8:
+            key_0 = load_block(data, start)
+            key_1 = load_rest(data, start + 8, stop)
+        else:
+            key_0 = load_rest(data, start, stop)
+        key_1 |= uint64(n) << _S56
+        h = _word_slot(key_0, key_1)
+        slot = h & mask
+        if short_memo[slot, 0, 0] != key_0 or short_memo[slot, 0, 1] != key_1:
+            known = short_memo[slot, 1, 0] == key_0 and short_memo[slot, 1, 1] == key_1
+            ids_0, ids_1 = short_memo[slot, 1, 2], short_memo[slot, 1, 3]
+            if not known:
+                word = h & word_mask
+                while words[word, 1] and (words[word, 0] != key_0 or words[word, 1] != key_1):
+                    word = (word + uint64(1)) & word_mask
+                ids_0, ids_1 = words[word, 2], uint64(0)
+                if not ids_0:
+                    first = o
+                    o = merge_short(data, start, stop, byte_ids, byte_pairs, pairs, scratch, out, o)
+                    if o - first > SHORT_IDS:
+                        start = stop
+                        continue
+                    ids_0 = uint64(o - first) << _S60
+                    for i in range(o - first):
+                        if i < 3:
+                            ids_0 |= uint64(out[first + i]) << uint64(ID_BITS * i)
+                        else:
+                            ids_1 |= uint64(out[first + i]) << uint64(ID_BITS * (i - 3))
+                    o = first
+            for i in range(4):
+                short_memo[slot, 1, i] = short_memo[slot, 0, i]
+            short_memo[slot, 0, 0], short_memo[slot, 0, 1] = key_0, key_1
+            short_memo[slot, 0, 2], short_memo[slot, 0, 3] = ids_0, ids_1
+        ids = short_memo[slot, 0, 2]
+        out[o] = uint32(ids & _ID_MASK)
+        out[o + 1] = uint32((ids >> _S20) & _ID_MASK)
+        out[o + 2] = uint32((ids >> _S40) & _ID_MASK)
+        count = int64(ids >> _S60)
+        if count > 3:
+            ids = short_memo[slot, 0, 3]
+            out[o + 3] = uint32(ids & _ID_MASK)
+            out[o + 4] = uint32((ids >> _S20) & _ID_MASK)
+            out[o + 5] = uint32((ids >> _S40) & _ID_MASK)
+        o += count
         start = stop
     return o
 
@@ -193,7 +192,7 @@ def encode(data, offsets, classes, tables, memo, out, out_offsets):
 
     Returns the number of ids.
     """
-    short_memo, long_memo = memo
+    scratch = np.empty((4, SHORT + 1), np.int32)
     stops, key, leads = np.empty(WINDOW, np.int64), np.empty(8, np.uint64), np.empty(256, np.uint8)
     fill_leads(classes, leads)
     o = out_offsets[0] = int64(0)
@@ -202,7 +201,7 @@ def encode(data, offsets, classes, tables, memo, out, out_offsets):
         while i < high:
             start = i
             m, i = split_window(data, i, high, classes, leads, stops)
-            o = _encode_window(data, start, stops, m, tables, short_memo, long_memo, key, out, o)
+            o = _encode_window(data, start, stops, m, tables, memo, key, scratch, out, o)
         out_offsets[d + 1] = o
     return o
 
@@ -215,3 +214,22 @@ def decode(ids, token_bytes, token_starts, out):
         for i in range(token_starts[ids[k]], token_starts[ids[k] + uint32(1)]):
             out[o] = token_bytes[i]
             o += 1
+
+
+@njit(void(BYTES, INT64S, uint64[:, ::1]), nogil=True, cache=True)
+def fill_words(token_bytes, token_starts, words):
+    """Enter every token of at most 15 bytes into the table of `words`, which has rows like those of the short memo and
+    comes in filled with zeros."""
+    mask = uint64(words.shape[0] - 1)
+    for token in range(token_starts.shape[0] - 1):
+        low, high = token_starts[token], token_starts[token + 1]
+        if high - low <= SHORT_BYTES:
+            key_0 = load_rest(token_bytes, low, min(high, low + 8)) if high - low < 8 else load_block(token_bytes, low)
+            key_1 = uint64(high - low) << _S56
+            if high - low > 8:
+                key_1 |= load_rest(token_bytes, low + 8, high)
+            slot = _word_slot(key_0, key_1) & mask
+            while words[slot, 1]:
+                slot = (slot + uint64(1)) & mask
+            words[slot, 0], words[slot, 1] = key_0, key_1
+            words[slot, 2] = uint64(1) << _S60 | uint64(token)

@@ -5,11 +5,10 @@ equals, until none is left. Which pairs merge, into what, and at which rank is l
 never compared. Short pre-tokens look for the lowest rank by a plain scan, long ones with a heap, so that a text of 1 MB
 without a space takes n log n steps.
 
-Tables, all made by `stages.tokens.vocabulary`:
+Tables, all made by `stages.tokens.vocabulary`. The rank of a token is its id.
   `byte_ids`: `int32[256]`, the id of each single byte.
-  `byte_pairs`: `uint64[65536]`, what two bytes merge into, as in `pairs`.
-  `pairs`: `uint64[2, 2^k]`, open addressing: row 0 the key `left << 32 | right`, row 1 `rank << 32 | id`. A key of
-  all ones is free, an entry of all ones says that the two do not merge.
+  `byte_pairs`: `int32[65536]`, what two bytes merge into, or ABSENT.
+  `pairs`: `uint64[2^k]`, open addressing: `left << 40 | right << 20 | id` says that `left` and `right` merge into `id`.
   `slots`: `int32[2^k]`, open addressing over the hash of a token's bytes: an id, or -1.
   `token_bytes`, `token_starts`: bytes of all tokens one after the other, `int64[n + 1]` where each starts.
 """
@@ -22,26 +21,27 @@ from numba import int32, int64, njit, uint64, void
 
 from stages.text.kernels import BYTES, INT64S, ONE, digest
 
-NONE = np.uint64(0xFFFFFFFFFFFFFFFF)
 SHORT = 128
 """Bytes from which on a pre-token is merged with a heap."""
-_ABSENT = 0x7FFFFFFF
+ABSENT = 0x7FFFFFFF
+"""In place of an id: the two do not merge."""
+FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
-_S32, _S40 = np.uint64(32), np.uint64(40)
-_LOW_32, _LOW_40 = np.uint64(0xFFFFFFFF), np.uint64((1 << 40) - 1)
+_S20, _S32 = np.uint64(20), np.uint64(32)
+_LOW_20, _LOW_32 = np.uint64((1 << 20) - 1), np.uint64(0xFFFFFFFF)
 
 
-@njit
+@njit(inline="always")
 def find_pair(pairs, left, right):
-    """`rank << 32 | id` of what two ids merge into, or NONE."""
-    key = uint64(left) << _S32 | uint64(right)
-    mask = uint64(pairs.shape[1] - 1)
+    """The id that two ids merge into, or ABSENT."""
+    key = uint64(left) << _S20 | uint64(right)
+    mask = uint64(pairs.shape[0] - 1)
     slot = (key * _PRIME) >> _S32 & mask
-    while pairs[0, slot] != key:
-        if pairs[0, slot] == NONE:
-            return NONE
+    entry = pairs[slot]
+    while entry >> _S20 != key and entry != FREE:
         slot = (slot + ONE) & mask
-    return pairs[1, slot]
+        entry = pairs[slot]
+    return int32(ABSENT) if entry == FREE else int32(entry & _LOW_20)
 
 
 @njit
@@ -62,48 +62,42 @@ def find_token(data, low, high, slots, token_bytes, token_starts):
     return int32(-1)
 
 
-@njit
-def merge_short(data, low, high, byte_ids, byte_pairs, pairs, out, o):
+@njit(inline="always")
+def merge_short(data, low, high, byte_ids, byte_pairs, pairs, scratch, out, o):
     """Ids of a pre-token of at most SHORT bytes into `out` from `o` on; returns where they end.
 
-    `keys[i]`: rank and place of the pair that starts at symbol `i`, as `rank * SHORT + i`, so that the least of them
-    all, found without a branch, is the pair to merge. A symbol that was merged away keeps _ABSENT.
+    `scratch` is `int32[4, SHORT + 1]`: the ids of the symbols; the symbol after each and the one before it; and what
+    each merges into with the one after it, ABSENT for nothing and for a symbol that was merged away. The least of the
+    last row is the next merge, and the first place that holds it the leftmost.
     """
     n = high - low
-    ids, merged, keys = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    following, before = np.empty(n, np.int32), np.empty(n, np.int32)
     for i in range(n):
-        ids[i] = byte_ids[data[low + i]]
-        following[i], before[i] = i + 1, i - 1
-        found = byte_pairs[int64(data[low + i]) << 8 | int64(data[low + i + 1])] if i + 1 < n else NONE
-        merged[i] = int32(found & _LOW_32)
-        keys[i] = _ABSENT if found == NONE else int32(found >> _S32) * SHORT + i
+        byte = int64(data[low + i])
+        scratch[0, i], scratch[1, i], scratch[2, i] = byte_ids[byte], i + 1, i - 1
+        scratch[3, i] = byte_pairs[byte << 8 | int64(data[low + i + 1])] if i + 1 < n else ABSENT
     while True:
-        least = int32(_ABSENT)
+        least = int32(ABSENT)
         for i in range(n):
-            least = min(least, keys[i])
-        if least == _ABSENT:
+            least = min(least, scratch[3, i])
+        if least == ABSENT:
             break
-        i = least % SHORT
-        j = following[i]
-        after = following[j]
-        ids[i], following[i], keys[j] = merged[i], after, _ABSENT
-        found = NONE
+        i = int64(0)
+        while scratch[3, i] != least:
+            i += 1
+        j = int64(scratch[1, i])
+        after = int64(scratch[1, j])
+        scratch[0, i], scratch[1, i], scratch[3, i], scratch[3, j] = least, after, ABSENT, ABSENT
         if after < n:
-            before[after] = i
-            found = find_pair(pairs, ids[i], ids[after])
-        merged[i] = int32(found & _LOW_32)
-        keys[i] = _ABSENT if found == NONE else int32(found >> _S32) * SHORT + i
+            scratch[2, after] = i
+            scratch[3, i] = find_pair(pairs, least, scratch[0, after])
         if i > 0:
-            j = before[i]
-            found = find_pair(pairs, ids[j], ids[i])
-            merged[j] = int32(found & _LOW_32)
-            keys[j] = _ABSENT if found == NONE else int32(found >> _S32) * SHORT + j
-    i = 0
+            j = int64(scratch[2, i])
+            scratch[3, j] = find_pair(pairs, scratch[0, j], least)
+    i = int64(0)
     while i < n:
-        out[o] = ids[i]
+        out[o] = scratch[0, i]
         o += 1
-        i = following[i]
+        i = int64(scratch[1, i])
     return o
 
 
@@ -139,51 +133,47 @@ def _pop(heap, size):
 def merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o):
     """Ids of a pre-token of any length into `out` from `o` on; returns where they end.
 
-    The heap holds `rank << 40 | place`, so the leftmost of equal ranks comes first. An entry whose rank is no longer
-    that of the pair at its place is stale and passed over. Takes 32 bytes of memory for each byte.
+    The heap holds `id << 32 | place` of what may be merged, so the leftmost of equal ids comes first. An entry that is
+    no longer what the pair at its place merges into is stale and passed over. Takes 32 bytes of memory for each byte.
     """
     n = high - low
-    ids, ranks = np.empty(n, np.int32), np.empty(n, np.int32)
+    ids, merged = np.empty(n, np.int32), np.empty(n, np.int32)
     following, before = np.empty(n, np.int32), np.empty(n, np.int32)
     heap = np.empty(2 * n, np.uint64)
     size = int64(0)
     for i in range(n):
-        ids[i] = byte_ids[data[low + i]]
-        following[i], before[i] = i + 1, i - 1
-        found = byte_pairs[int64(data[low + i]) << 8 | int64(data[low + i + 1])] if i + 1 < n else NONE
-        ranks[i] = -1 if found == NONE else int32(found >> _S32)
-        if found != NONE:
-            _push(heap, size, (found >> _S32) << _S40 | uint64(i))
+        byte = int64(data[low + i])
+        ids[i], following[i], before[i] = byte_ids[byte], i + 1, i - 1
+        merged[i] = byte_pairs[byte << 8 | int64(data[low + i + 1])] if i + 1 < n else ABSENT
+        if merged[i] != ABSENT:
+            _push(heap, size, uint64(merged[i]) << _S32 | uint64(i))
             size += 1
     while size > 0:
         least = _pop(heap, size)
         size -= 1
-        i = int64(least & _LOW_40)
-        if ranks[i] != int64(least >> _S40):
+        i = int64(least & _LOW_32)
+        if merged[i] != int64(least >> _S32):
             continue
-        j = following[i]
-        after = following[j]
-        ids[i] = int32(find_pair(pairs, ids[i], ids[j]) & _LOW_32)
-        following[i], ranks[j], ranks[i] = after, -1, -1
+        j = int64(following[i])
+        after = int64(following[j])
+        ids[i], following[i], merged[i], merged[j] = merged[i], after, ABSENT, ABSENT
         if after < n:
             before[after] = i
-            found = find_pair(pairs, ids[i], ids[after])
-            if found != NONE:
-                ranks[i] = int32(found >> _S32)
-                _push(heap, size, (found >> _S32) << _S40 | uint64(i))
+            merged[i] = find_pair(pairs, ids[i], ids[after])
+            if merged[i] != ABSENT:
+                _push(heap, size, uint64(merged[i]) << _S32 | uint64(i))
                 size += 1
         if i > 0:
-            j = before[i]
-            found = find_pair(pairs, ids[j], ids[i])
-            ranks[j] = -1 if found == NONE else int32(found >> _S32)
-            if found != NONE:
-                _push(heap, size, (found >> _S32) << _S40 | uint64(j))
+            j = int64(before[i])
+            merged[j] = find_pair(pairs, ids[j], ids[i])
+            if merged[j] != ABSENT:
+                _push(heap, size, uint64(merged[j]) << _S32 | uint64(j))
                 size += 1
     i = int64(0)
     while i < n:
         out[o] = ids[i]
         o += 1
-        i = following[i]
+        i = int64(following[i])
     return o
 
 
@@ -199,29 +189,15 @@ def fill_slots(token_bytes, token_starts, slots):
             slots[slot] = token
 
 
-@njit
-def _enter(pairs, left, right, value):
-    """Enter a pair where there is none yet; returns whether it was new."""
-    key = uint64(left) << _S32 | uint64(right)
-    mask = uint64(pairs.shape[1] - 1)
-    slot = (key * _PRIME) >> _S32 & mask
-    while pairs[0, slot] != NONE:
-        if pairs[0, slot] == key:
-            return False
-        slot = (slot + ONE) & mask
-    pairs[0, slot] = key
-    pairs[1, slot] = value
-    return True
-
-
-@njit(int64(BYTES, INT64S, int32[::1], int32[::1], uint64[:, ::1]), nogil=True, cache=True)
-def fill_pairs(token_bytes, token_starts, slots, ranks, pairs):
+@njit(int64(BYTES, INT64S, int32[::1], uint64[::1]), nogil=True, cache=True)
+def fill_pairs(token_bytes, token_starts, slots, pairs):
     """Enter every way to cut a token into two tokens; returns how many there are.
 
-    In a vocabulary of ranks, two neighbours merge whenever their bytes together are a token, however that token was
-    found in training. `pairs` comes in filled with NONE; with no columns the ways are only counted.
+    Two neighbours merge whenever their bytes together are a token, however that token was found in training. `pairs`
+    comes in filled with FREE; without any room the ways are only counted.
     """
     count = int64(0)
+    mask = uint64(pairs.shape[0] - 1)
     for token in range(token_starts.shape[0] - 1):
         low, high = token_starts[token], token_starts[token + 1]
         for middle in range(low + 1, high):
@@ -231,19 +207,16 @@ def fill_pairs(token_bytes, token_starts, slots, ranks, pairs):
             right = find_token(token_bytes, middle, high, slots, token_bytes, token_starts)
             if right >= 0:
                 count += 1
-                if pairs.shape[1] > 0:
-                    _enter(pairs, left, right, uint64(ranks[token]) << _S32 | uint64(token))
+                if pairs.shape[0] > 0:
+                    key = uint64(left) << _S20 | uint64(right)
+                    slot = (key * _PRIME) >> _S32 & mask
+                    while pairs[slot] != FREE:
+                        slot = (slot + ONE) & mask
+                    pairs[slot] = key << _S20 | uint64(token)
     return count
 
 
-@njit(void(int32[::1], int32[::1], int32[::1], uint64[:, ::1]), nogil=True, cache=True)
-def fill_merges(lefts, rights, tokens, pairs):
-    """Enter merges in the order of their ranks: `lefts[k]` and `rights[k]` become `tokens[k]` at rank `k`."""
-    for rank in range(lefts.shape[0]):
-        _enter(pairs, lefts[rank], rights[rank], uint64(rank) << _S32 | uint64(tokens[rank]))
-
-
-@njit(void(int32[::1], uint64[:, ::1], uint64[::1]), nogil=True, cache=True)
+@njit(void(int32[::1], uint64[::1], int32[::1]), nogil=True, cache=True)
 def fill_byte_pairs(byte_ids, pairs, byte_pairs):
     """What each two bytes merge into, for a lookup without hashing."""
     for first in range(256):

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.errors import AssetError, MissingPartError
-from stages.tokens import kernels_merges
+from stages.tokens import kernels_bpe, kernels_merges
 from stages.tokens.kernels_bpe import ID_BITS
 
 LLAMA3 = "llama3"
@@ -61,9 +61,10 @@ class Vocabulary:
     token_starts: npt.NDArray[np.int64]
     """Bytes of every id, special ones as they are written."""
     byte_ids: npt.NDArray[np.int32]
-    byte_pairs: npt.NDArray[np.uint64]
+    byte_pairs: npt.NDArray[np.int32]
     pairs: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.int32]
+    words: npt.NDArray[np.uint64]
 
     @property
     def num_ids(self) -> int:
@@ -106,44 +107,27 @@ def read_ranks(path: Path) -> Vocabulary:
     missing = {bytes([byte]) for byte in range(256)}.difference(tokens)
     if missing:
         raise AssetError(f"{path}: {len(missing)} single bytes are no tokens, the first {min(missing)!r}: not byte-level")
-    ids = {token: rank for rank, token in enumerate(tokens)}
-    return build(tokens, ids, None, llama3_specials(len(tokens)), hashlib.sha256(content).hexdigest(), path)
+    if len(tokens) + NUM_SPECIALS > MAX_IDS:
+        raise AssetError(f"{path}: {len(tokens)} tokens; with the special ones at most {MAX_IDS} are supported")
+    return build(tokens, hashlib.sha256(content).hexdigest())
 
 
-def build(
-    tokens: list[bytes],
-    ids: dict[bytes, int],
-    merges: list[tuple[int, int, int]] | None,
-    specials: dict[str, int],
-    sha256: str,
-    path: Path,
-    whole: bool = True,
-) -> Vocabulary:
-    """The kernels' tables.
-
-    Args:
-        tokens: bytes of every ordinary id; of ids that are none, nothing.
-        ids: ids by their bytes.
-        merges: left, right and merged id in the order of their ranks; None if the ids are the ranks.
-        whole: a pre-token that is a token as a whole is encoded as it, whatever its merges would give.
-    """
-    if len(tokens) + len(specials) > MAX_IDS:
-        raise AssetError(f"{path}: {len(tokens) + len(specials)} ids; at most {MAX_IDS} are supported")
-    written = tokens + [b""] * (max([len(tokens) - 1, *specials.values()]) + 1 - len(tokens))
+def build(tokens: list[bytes], sha256: str) -> Vocabulary:
+    """The kernels' tables of tokens whose ids are their places, and Llama 3's special tokens after them."""
     token_bytes, token_starts = _arena(tokens)
     slots = np.full(_power_of_two(2 * len(tokens)), -1, np.int32)
     kernels_merges.fill_slots(token_bytes, token_starts, slots)
-    byte_ids = np.array([ids[bytes([byte])] for byte in range(256)], np.int32)
-    pairs = _rank_pairs(token_bytes, token_starts, slots) if merges is None else _merge_pairs(merges)
-    byte_pairs = np.empty(1 << 16, np.uint64)
+    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, np.empty(0, np.uint64))
+    pairs = np.full(_power_of_two(2 * count + 2), kernels_merges.FREE, np.uint64)
+    kernels_merges.fill_pairs(token_bytes, token_starts, slots, pairs)
+    byte_ids = np.array([tokens.index(bytes([byte])) for byte in range(256)], np.int32)
+    byte_pairs = np.empty(1 << 16, np.int32)
     kernels_merges.fill_byte_pairs(byte_ids, pairs, byte_pairs)
-    for special, token in specials.items():
-        written[token] = special.encode()
-    token_bytes, token_starts = _arena(written)
-    return Vocabulary(
-        sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs,
-        slots if whole else np.empty(0, np.int32),
-    )  # fmt: skip
+    words = np.zeros((_power_of_two(2 * len(tokens)), 4), np.uint64)
+    kernels_bpe.fill_words(token_bytes, token_starts, words)
+    specials = llama3_specials(len(tokens))
+    token_bytes, token_starts = _arena(tokens + [special.encode() for special in specials])
+    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, slots, words)
 
 
 def _arena(tokens: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -154,20 +138,3 @@ def _arena(tokens: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
 
 def _power_of_two(least: int) -> int:
     return 1 << (least - 1).bit_length()
-
-
-def _rank_pairs(
-    token_bytes: npt.NDArray[np.uint8], token_starts: npt.NDArray[np.int64], slots: npt.NDArray[np.int32]
-) -> npt.NDArray[np.uint64]:
-    ranks = np.arange(len(token_starts) - 1, dtype=np.int32)
-    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, ranks, np.empty((2, 0), np.uint64))
-    pairs = np.full((2, _power_of_two(2 * count)), kernels_merges.NONE, np.uint64)
-    kernels_merges.fill_pairs(token_bytes, token_starts, slots, ranks, pairs)
-    return pairs
-
-
-def _merge_pairs(merges: list[tuple[int, int, int]]) -> npt.NDArray[np.uint64]:
-    pairs = np.full((2, _power_of_two(2 * len(merges) + 2)), kernels_merges.NONE, np.uint64)
-    columns = [np.array(column, np.int32) for column in zip(*merges, strict=True)] or [np.empty(0, np.int32)] * 3
-    kernels_merges.fill_merges(*columns, pairs)
-    return pairs
