@@ -40,7 +40,7 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch, name, module, pac
 
 @pytest.mark.parametrize(("parts", "configs", "width"), [
     (["Transformer", "Pooling", "Normalize"], {"Pooling": {"word_embedding_dimension": 7}}, 7),
-    (["Transformer", "Pooling", "Dense"], {"Pooling": {"word_embedding_dimension": 7}, "Dense": {"out_features": 5}}, 5),
+    (["Pooling", "Dense"], {"Pooling": {"word_embedding_dimension": 7}, "Dense": {"out_features": 5}}, 5),
     (["Transformer", "Pooling"], {"Pooling": {"embedding_dimension": 7, "pooling_mode": ["mean", "max"]}}, 14),
     (["Transformer", "Pooling"], {"Pooling": {"word_embedding_dimension": 7, "pooling_mode_mean_tokens": True,
                                               "pooling_mode_max_tokens": True, "pooling_mode_cls_token": False}}, 14),
@@ -78,7 +78,7 @@ def small_e5(path):
     rng = np.random.default_rng(0)
     values, entries, data = {}, [], b""
     for name, count in shapes.items():
-        is_matrix = name.endswith("w") and "ln" not in name or name in ("emb.word", "emb.pos", "emb.type")
+        is_matrix = (name.endswith("w") and "ln" not in name) or name in ("emb.word", "emb.pos", "emb.type")
         if is_matrix:
             scale = rng.uniform(0.01, 1, count // 32).astype(np.float16)
             bits = rng.integers(0, 16, (count // 32, 32)).astype(np.uint8)
