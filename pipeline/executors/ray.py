@@ -1,20 +1,21 @@
-"""A Ray cluster: datatrove's executor, with tasks in processes that may die.
+"""A Ray cluster: datatrove's executor, whose jobs do a share of a phase's tasks each, in workers that may die.
 
-datatrove's Ray jobs fork a process a task and wait for ever when one is killed. Here that process does nothing but
-watch a worker of our own, as on one machine. The launch stays and watches the records.
+datatrove's Ray jobs fork a process a rank and wait for ever when one is killed. Here a rank is a share of tasks, and
+its process does nothing but watch workers as on one machine. The launch stays, and watches the records.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
-from typing import Self
+from typing import Any, Self
 
 from datatrove.executor.ray import RayPipelineExecutor
+from datatrove.utils.logging import logger
 
 from pipeline.executors.local import DIED, WORKER_ENVIRONMENT, Listener, LocalExecutor, WorkerPool
-from pipeline.executors.step import RecordedExecutor, TaskStep, no_report
 from pipeline.failures import Failure, read_failures
 from pipeline.plan import Phase
 from pipeline.records import read_record
@@ -25,31 +26,34 @@ from stages.errors import MissingPartError, RunError
 POLL_S = 0.5
 
 
-class RayExecutor(RecordedExecutor, RayPipelineExecutor):
-    """The tasks of a phase as Ray jobs."""
+class RayExecutor(RayPipelineExecutor):
+    """Shares of a phase's tasks as Ray jobs."""
 
-    def __init__(self, run: Run, phase: Phase) -> None:
-        self.tamis_run, self.phase = run, phase
+    def __init__(self, run: Run, phase: Phase, shares: list[list[int]]) -> None:
+        self.tamis_run, self.phase, self.shares = run, phase, shares
         execution = run.config.execution
         settings = execution.ray
         super().__init__(
-            [TaskStep(run, phase, no_report)],
-            tasks=run.num_tasks(phase) or 0,
+            [],
+            tasks=len(shares),
             workers=-1 if execution.workers == "auto" else execution.workers,
             logging_dir=f"{run.path}/{phase.directory}",
             cpus_per_task=settings.cpus,
             mem_per_cpu_gb=settings.memory_gb / settings.cpus,
             gpus_per_task=settings.gpus if run.plan.is_accelerated(phase) else 0,
-            tasks_per_job=settings.tasks_per_job,
         )
 
+    def get_incomplete_ranks(self, ranks: Any = None, skip_completed: bool | None = None) -> list[int]:
+        return list(range(len(self.shares)))
+
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> None:
-        """Inside a job: have a worker do a task. Its failure is noted where the launch looks."""
+        """Inside a job: do a share, with a worker a core. What fails is noted where the launch looks."""
         execution = self.tamis_run.config.execution
-        name = f"ray_{self.phase.name}_{rank:05d}"
-        with WorkerPool(self.tamis_run, 1, execution.max_tries, execution.task_timeout_s, name) as pool:
-            executor = LocalExecutor(self.tamis_run, self.phase, 1)
-            pool.run(executor, self.get_incomplete_ranks([rank]), _Deaf(), keep_going=True)
+        name = f"ray_{self.phase.name}_{rank}"
+        num_workers = execution.ray.cpus
+        with WorkerPool(self.tamis_run, num_workers, execution.max_tries, execution.task_timeout_s, name) as pool:
+            executor = LocalExecutor(self.tamis_run, self.phase, num_workers)
+            pool.run(executor, executor.get_incomplete_ranks(self.shares[rank]), _Deaf(), keep_going=True)
 
 
 class _Deaf:
@@ -90,6 +94,7 @@ class RayPool:
             )
         except (ConnectionError, ValueError) as error:
             raise RunError(f"no Ray cluster answers at execution.ray.address = {address}: {error}") from error
+        logger.disable("datatrove.executor.ray")  # the launch shows what happens
         self._ray = ray
         return self
 
@@ -101,9 +106,8 @@ class RayPool:
 
         Raises the error of a task that failed, unless told to keep going; then those that failed are returned.
         """
-        executor = RayExecutor(self.run, phase)
-        missing = executor.get_incomplete_ranks()
-        work = _Background(executor)
+        missing = LocalExecutor(self.run, phase, 1).get_incomplete_ranks()
+        work = _Background(RayExecutor(self.run, phase, self._shares(missing)))
         while missing:
             work.join(POLL_S)
             ended = not work.is_alive()
@@ -120,6 +124,13 @@ class RayPool:
             rank, failure = next(iter(failed.items()))
             raise failure.error(f"task {rank} of {phase.name}", f" (log: {self.run.path}/logs)")
         return failed
+
+    def _shares(self, ranks: list[int]) -> list[list[int]]:
+        settings = self.run.config.execution.ray
+        slots = max(self._ray.cluster_resources().get("CPU", 1) // settings.cpus, 1)
+        wanted = settings.tasks_per_job
+        size = math.ceil(len(ranks) / (2 * slots)) if wanted == "auto" else wanted
+        return [ranks[start : start + size] for start in range(0, len(ranks), max(size, 1))]
 
     def _cause(self, phase: Phase, rank: int, error: Exception | None) -> Failure:
         noted = read_failures(self.run.path, phase, rank)

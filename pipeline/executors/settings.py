@@ -41,8 +41,8 @@ class Slurm(BaseModel):
     """Cores of a job. A task uses one; more is a way to more memory where it comes with cores."""
     gpu: Needs = Needs(gres="gpu:1")
     """What phases that use a GPU ask for instead."""
-    phases: dict[Literal["reference", "sieve", "conclude", "sketch", "resolve", "merge", "write"], Needs] = {}
-    """What phases of a kind ask for instead: `merge: {memory_gb: 64}`."""
+    phases: dict[str, Needs] = {}
+    """What phases of a kind (the last word of their names) ask for instead: `merge: {memory_gb: 64}`."""
     launcher: Needs = Needs(time="00:30:00")
     """What the small job between phases asks for instead. It reads records, submits what comes next, and ends."""
     account: str = ""
@@ -73,5 +73,5 @@ class Ray(BaseModel):
     """Memory that a job reserves, GB."""
     gpus: float = Field(default=1, gt=0)
     """GPUs that a job of a phase that uses one reserves."""
-    tasks_per_job: int = Field(default=1, ge=1)
-    """Tasks that a job does at the same time, a process each."""
+    tasks_per_job: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Tasks that a job does one after the other; `auto` makes twice as many jobs as fit into the cluster at a time."""

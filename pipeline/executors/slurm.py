@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
+from typing import get_args
 
 from datatrove.executor.base import DistributedEnvVars
 from datatrove.executor.slurm import SlurmPipelineExecutor, requeue_handler
@@ -25,7 +26,7 @@ from pipeline.executors.settings import Needs, Slurm
 from pipeline.executors.step import RecordedExecutor, TaskStep, no_report
 from pipeline.failures import read_failures
 from pipeline.io.files import exists, read_json, write_json
-from pipeline.plan import Phase, Plan
+from pipeline.plan import Kind, Phase, Plan
 from pipeline.runs import Run
 from pipeline.standing import refresh
 from pipeline.stats import Stats
@@ -64,7 +65,10 @@ class Jobs:
 
 
 def needs_of(settings: Slurm, plan: Plan, phase: Phase | None) -> Needs:
-    """What the jobs of a phase ask for; of the launcher for None."""
+    """What the jobs of a phase ask for; of the launcher for None. Raises ConfigError for a kind that there is not."""
+    for kind in settings.phases:
+        if kind not in get_args(Kind):
+            raise ConfigError(f"execution.slurm.phases: there are no {kind} phases, but: {', '.join(get_args(Kind))}")
     fields = {name: getattr(settings, name) for name in ("partition", "time", "memory_gb", "cpus")}
     layers = [settings.launcher] if phase is None else []
     if phase is not None and plan.is_accelerated(phase):
