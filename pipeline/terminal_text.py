@@ -46,6 +46,8 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
         else "unknown until this config has run once"
     )
     console.print(f"\ncost    {cost}", highlight=False)
+    for name, script in plan["scripts"].items():
+        console.print(f"\n# {name}\n{script}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rule(rule: Any) -> str:
