@@ -3,21 +3,46 @@
 import numpy as np
 import pyarrow as pa
 
-from pipeline.barriers import align, first_key, sketch
-from stages.contract import Barrier
+from pipeline import clusters
+from pipeline.barriers import align, in_lists
+from pipeline.exchange import concat, key_firsts
+from pipeline.sketches import fold, sketch
+from stages.contract import Barrier, Deduplication
 from stages.text.batch import TextBatch
+
+
+class OneBatch:
+    """What a Space is to `clusters.settle`, where the batch is the whole corpus."""
+
+    sources = (None,)
+
+    class own:
+        shift = 0
+
+    def __init__(self, profiles: pa.Table) -> None:
+        self._profiles = profiles.append_column("kept_before", pa.nulls(profiles.num_rows, pa.bool_()))
+        self.ranks = [(self, 0)]
+
+    def profiles(self, rank: int) -> pa.Table:
+        return self._profiles
+
+    def run_of(self, addresses: np.ndarray) -> pa.Array:
+        return pa.nulls(len(addresses), pa.string())
 
 
 def resolution_of(barrier: Barrier, batch: TextBatch, num_partitions: int = 1) -> pa.Table:
     """What the barrier's `transform` is given for the documents of the batch, which are the whole corpus."""
     addresses = np.arange(batch.num_rows, dtype=np.uint64)
-    rows = sketch(barrier, batch, addresses)
-    keys = rows["key"].to_numpy()
-    firsts = np.array([first_key(p, num_partitions) for p in range(1, num_partitions)], np.uint64)
-    places = np.searchsorted(firsts, keys, side="right")
-    links = [barrier.resolve(rows.filter(pa.array(places == p))) for p in range(num_partitions)]
-    found = barrier.merge(pa.concat_tables(links)).sort_by("address")
-    if "kept" in found.column_names:
-        ids = batch.table["id"].take(pa.array(found["kept"].to_numpy().astype(np.int64)))
-        found = found.append_column("kept_id", ids)
-    return align(found, addresses)
+    whole = fold(barrier, [sketch(barrier, batch, addresses)])
+    places = np.searchsorted(key_firsts(num_partitions), whole.rows["key"].to_numpy(), side="right") - 1
+    said = concat([barrier.resolve(whole.rows.filter(pa.array(places == p))) for p in range(num_partitions)])
+    if not isinstance(barrier, Deduplication):
+        said = said.take(pa.array(np.argsort(said["address"].to_numpy(), kind="stable")))
+        return align(in_lists(said), addresses)
+    found = clusters.all_at_once(barrier, OneBatch(whole.profiles), said).sort_by("address")
+    heads = addresses.copy()
+    if whole.folded is not None:
+        heads[whole.folded["address"].to_numpy().astype(np.int64)] = whole.folded["copy_of"].to_numpy()
+    found = align(found, heads)
+    known = found["kept"].combine_chunks().is_valid()
+    return found.set_column(0, "address", pa.array(addresses, mask=~np.asarray(known)))

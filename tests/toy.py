@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from stages.contract import Allowed, Barrier, Bounds, Count, Fact, Filter, Flag, Label, Map, Ratio, Signals
+from stages.contract import Allowed, Bounds, Count, Deduplication, Fact, Filter, Flag, Label, Map, Ratio, Signals
 from stages.text.batch import TextBatch
 
 
@@ -42,7 +42,7 @@ class Shorten(Map):
         return batch.with_text(pa.array(cut, pa.large_string())), signals
 
 
-class SameStart(Barrier):
+class SameStart(Deduplication):
     """Documents that begin with the same forty characters as another. Source: none, a toy."""
 
     duplicate: Fact = Flag()
@@ -57,20 +57,16 @@ class SameStart(Barrier):
         return pa.table({"row": pa.array(np.arange(batch.num_rows)), "key": pa.array(starts, pa.uint64())})
 
     def resolve(self, rows: pa.Table) -> pa.Table:
-        order = [
-            ("key", "ascending"),
-            *([("priority", "ascending")] if self.priority else []),
-            ("address", "ascending"),
-        ]
-        rows = rows.sort_by(order)
-        _, first, place, count = np.unique(
-            rows["key"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
-        )
+        _, first, place = np.unique(rows["key"].to_numpy(), return_index=True, return_inverse=True)
         addresses = rows["address"].to_numpy()
-        return pa.table({"address": addresses, "kept": addresses[first][place], "copies": count[place]})
+        return pa.table({"address": addresses, "linked_to": addresses[first][place]})
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        return links
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
+        _, first, place, count = np.unique(
+            members["cluster"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
+        )
+        addresses = members["address"].to_numpy()
+        return pa.table({"address": addresses, "kept": addresses[first][place], "copies": count[place]})
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         duplicate = pc.not_equal(resolution["address"], resolution["kept"])

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 import pipeline
 import stages
-from pipeline.barriers import align, first_key, sketch
+from pipeline.barriers import align
+from pipeline.exchange import first_key
 from pipeline.plan import split
 from pipeline.priority import sortable
+from pipeline.sketches import sketch
 from stages.errors import ConfigError, RunError, StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
