@@ -59,8 +59,9 @@ def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Tab
 
 
 def edges_of(links: pa.Table) -> UInt64s:
-    """Links as edges between nodes."""
-    return np.column_stack([scatter(links[name].to_numpy()) for name in LINK_COLUMNS])
+    """Links as edges between nodes, but for those of a document to itself."""
+    edges = np.column_stack([scatter(links[name].to_numpy()) for name in LINK_COLUMNS])
+    return edges[edges[:, 0] != edges[:, 1]]
 
 
 def clustered(links: pa.Table, labels: UInt64s) -> pa.Table:

@@ -62,8 +62,8 @@ class Duplicates(Deduplication):
 
     def told(self, members: pa.Table, rows: Int64s, kept: Int64s, sizes: npt.NDArray[Any]) -> pa.Table:
         """What `settle` says of some members, given the place of the kept document and the size of the cluster of
-        every member."""
-        address = members["address"].to_numpy()
+        every member; nothing of those that are alone."""
+        rows, address = rows[sizes[rows] > 1], members["address"].to_numpy()
         removed = kept[rows] != rows
         similarity = np.full(len(rows), np.nan)
         similarity[removed] = self.similarities(members, rows[removed], kept[rows][removed])
