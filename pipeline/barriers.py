@@ -24,7 +24,7 @@ from pipeline.records import Record, check_files, commit, read_records
 from pipeline.runs import Run
 from pipeline.sketches import Space
 from pipeline.stats import Stats, peak_memory_bytes
-from stages.contract import Barrier, Deduplication
+from stages.contract import Deduplication
 from stages.errors import RunError
 
 UInt64s = npt.NDArray[np.uint64]
@@ -88,7 +88,9 @@ class Resolution:
         if self.folded is not None and self.folded.num_rows:
             heads = np.where(*_found(self.folded["address"].to_numpy(), addresses, self.folded["copy_of"].to_numpy()))
         found = align(self.table, heads + self.space.own.shift)
-        own = pa.array(addresses + self.space.own.shift, mask=found["address"].combine_chunks().is_null().to_numpy(False))
+        own = pa.array(
+            addresses + self.space.own.shift, mask=found["address"].combine_chunks().is_null().to_numpy(False)
+        )
         return found.set_column(found.column_names.index("address"), "address", own)
 
 

@@ -8,8 +8,8 @@
     settle    by cluster  whole clusters: the stage says who is kept
 
 A node is an address scattered over all 64-bit numbers, so that nodes and clusters, like keys, are cut in equal shares;
-a cluster is known by one of its nodes. The steps and their number do not depend on the data. One partition needs none of
-the steps between, and does it all in the resolve task.
+a cluster is known by one of its nodes. The steps and their number do not depend on the data. One partition needs none
+of the steps between, and does it all in the resolve task.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def collect(ranks: Sequence[tuple[Source, int]], labels: UInt64s) -> pa.Table:
 
 
 def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Table) -> pa.Table:
-    """What the stage says of whole clusters, with ids and runs of the documents kept. Clusters without a document of this
-    run are left out."""
+    """What the stage says of whole clusters, with ids and runs of the documents kept. Clusters without a document of
+    this run are left out."""
     addresses, clusters = members["address"].to_numpy(), members["cluster"].to_numpy()
     own = addresses >= space.own.shift
     if len(space.sources) > 1:

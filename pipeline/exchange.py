@@ -4,7 +4,7 @@ A task sorts its rows by a `uint64` and cuts them where the tasks of the next ph
 part of every file. A part costs one entry of sixteen bytes and is found without reading the others, so ten thousand
 files of a thousand parts each are no more than their bytes:
 
-    length of the schema, schema | record batches of part 0, of part 1, … | offset and checksum of each part | end, parts
+    schema with its length | batches of part 0, of part 1, … | offset and checksum of each part | end, number of parts
 
 Batches are Arrow IPC messages, uncompressed: hashes do not compress. All integers are little-endian uint64.
 """

@@ -106,7 +106,9 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     num_partitions = max(1, -(-num_bytes // config.execution.partition_bytes))
     runs = with_their_own(config.input.against, config.output)
-    earlier = {stage.name: indexes_of(stage, sketch_identity(stage), runs) for stage in config.stages if takes_part(stage)}
+    earlier = {
+        stage.name: indexes_of(stage, sketch_identity(stage), runs) for stage in config.stages if takes_part(stage)
+    }
     segments = _segments(config.stages, references, earlier, _hash(reads), len(tasks), num_partitions)
     last = segments[-1].sieve
     write_print = _hash({"reads": last.fingerprint, "output_bytes": config.execution.output_bytes})

@@ -111,7 +111,9 @@ class Run:
         """
         known = [found.name for found in self.config.stages if isinstance(found, Deduplication)]
         if stage not in known:
-            raise ConfigError(f"{self.path} has no table of duplicates of '{stage}'; it has: {', '.join(known) or 'none'}")
+            raise ConfigError(
+                f"{self.path} has no table of duplicates of '{stage}'; it has: {', '.join(known) or 'none'}"
+            )
         return self._dataset(f"duplicates/{stage}")
 
     def _dataset(self, kind: str) -> ds.Dataset:

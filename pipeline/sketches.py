@@ -80,8 +80,8 @@ def sketch(barrier: Barrier, batch: TextBatch, addresses: UInt64s, reference: pa
 
 
 def fold(barrier: Barrier, sketches: Sequence[Sketch]) -> Sketch:
-    """The sketch of a whole task. Where documents are linked by equal rows alone, those with all rows equal are one from
-    here on: the one that is kept before the others."""
+    """The sketch of a whole task. Where documents are linked by equal rows alone, those with all rows equal are one
+    from here on: the one that is kept before the others."""
     rows = concat([part.rows for part in sketches])
     if not isinstance(barrier, Deduplication):
         return Sketch(rows)
@@ -137,11 +137,11 @@ class Source:
     sketch: Phase
     firsts: UInt64s
     """The first address of each task, in the space of the barrier."""
-    shift: np.uint64
+    shift: int
     """What the addresses in its sketches are moved by."""
     settled: Phase | None = None
     """Of an earlier run: the phase whose tasks say who was kept, by addresses that are moved by `settled_shift`."""
-    settled_shift: np.uint64 = np.uint64(0)
+    settled_shift: int = 0
 
     def records(self) -> Iterator[Record]:
         for rank in range(len(self.firsts)):
@@ -235,7 +235,7 @@ class Space:
         return pa.array(moved_back, mask=addresses.is_null().to_numpy(zero_copy_only=False))
 
 
-def moved(table: pa.Table, shift: np.uint64, column: str = "address") -> pa.Table:
+def moved(table: pa.Table, shift: int, column: str = "address") -> pa.Table:
     """The table with the addresses in a column moved."""
     if shift == 0:
         return table
@@ -250,8 +250,8 @@ def bytes_of(column: pa.ChunkedArray) -> npt.NDArray[np.bytes_]:
     return np.frombuffer(array.buffers()[1] or b"", f"S{width}", len(array), array.offset * width)
 
 
-def _shift(num_shards: int) -> np.uint64:
-    return np.uint64(num_shards << ROW_BITS)
+def _shift(num_shards: int) -> int:
+    return num_shards << ROW_BITS
 
 
 def _priority(barrier: Barrier, batch: TextBatch) -> dict[str, pa.Array]:

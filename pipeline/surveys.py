@@ -113,7 +113,9 @@ def sketch_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], Non
     assert resolve.num_tasks is not None
     barrier.setup()
     reference = read_conclusion(run, conclude)
-    parts = [sketch(barrier, batch, addresses, reference) for batch, addresses in _columns_of(run, phase, barrier, rank)]
+    parts = [
+        sketch(barrier, batch, addresses, reference) for batch, addresses in _columns_of(run, phase, barrier, rank)
+    ]
     files = write_sketch(run.path, phase.directory, rank, fold(barrier, parts), resolve.num_tasks)
     return barriers.finish(run, phase, rank, files, started, report)
 

@@ -144,7 +144,9 @@ def keep_greedily(
             listed = set()
             for band, key in enumerate(bands[d]):
                 listed |= set([k for k in kept if bands[k][band] == key][:max_listed])
-            near = [k for k in sorted(listed, key=members.index) if equal_slots(signatures[k], signatures[d]) >= min_equal]
+            near = [
+                k for k in sorted(listed, key=members.index) if equal_slots(signatures[k], signatures[d]) >= min_equal
+            ]
             out[d] = near[0] if near else d
             if not near:
                 kept.append(d)

@@ -13,8 +13,8 @@ equal shares. Each task has the edges that touch the ids of its range:
   a range in place of single neighbourhoods. Most clusters are stars after one round.
 - `provisional_roots` then gives every id a root, and the few edges that are missing between roots.
 - `components_by_range` joins those roots by elimination from the largest range down, as in external minimum
-  spanning trees (Dementiev, Sanders, Schultes, Sibeyn 2004), with all but one range on disk. It needs no luck: a chain of
-  any length is right, only slower.
+  spanning trees (Dementiev, Sanders, Schultes, Sibeyn 2004), with all but one range on disk. It needs no luck: a chain
+  of any length is right, only slower.
 """
 
 from __future__ import annotations

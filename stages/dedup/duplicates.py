@@ -128,9 +128,9 @@ class MinHash(Duplicates):
     13 rows, finds 18 % and 68 %. `verified`: 32 bands of 8 rows, finds 85 % and 99.7 %, and `min_similarity` is
     0.75."""
     min_similarity: float | None = Field(None, ge=0, le=1)
-    """Estimated similarity to the kept document that a duplicate has at least. Documents of a cluster are taken in order
-    of preference: one that is less similar to every kept document with which it shares a band is kept as well. `null`
-    leaves it to the preset."""
+    """Estimated similarity to the kept document that a duplicate has at least. Documents of a cluster are taken in
+    order of preference: one that is less similar to each kept document with which it shares a band (of the first 64 of
+    every band) is kept as well. `null` leaves it to the preset."""
     num_bands: int | None = Field(None, ge=1)
     """Instead of the preset's."""
     num_rows: int | None = Field(None, ge=1)
@@ -178,7 +178,9 @@ class MinHash(Duplicates):
     def least_similarity(self) -> float | None:
         """The `min_similarity` in force."""
         is_preset = self.num_bands is None and self.threshold is None
-        return VERIFIED if self.min_similarity is None and is_preset and self.preset == "verified" else self.min_similarity
+        return (
+            VERIFIED if self.min_similarity is None and is_preset and self.preset == "verified" else self.min_similarity
+        )
 
     def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
         if self.least_similarity is None:

@@ -21,7 +21,9 @@ def documents() -> list[dict]:
     """Families of near and equal documents, and texts that are hardly any."""
     rng, script = np.random.default_rng(2), planted.SCRIPTS["latin"]
     families = [planted.document(script, 90, rng) for _ in range(25)]
-    texts = [planted.substitute(families[int(k)], script, rng, 0.06 * rng.random() ** 2) for k in rng.integers(0, 25, 220)]
+    texts = [
+        planted.substitute(families[int(k)], script, rng, 0.06 * rng.random() ** 2) for k in rng.integers(0, 25, 220)
+    ]
     texts += [texts[3]] * 9 + ["", " \n", "..."] * 5 + ["word", "Word!", "word", "other", "ein Wort"] * 3
     return [{"id": f"d{i}", "text": text, "rank": (i * 7919) % 1009} for i, text in enumerate(texts)]
 
@@ -159,7 +161,9 @@ def test_damage_of_what_travels_between_tasks_is_seen(folder) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    with pytest.raises(RunError, match=r"damaged: .*delete .*/phases/03-exact-shrink-\w+ to have that phase done again"):
+    with pytest.raises(
+        RunError, match=r"damaged: .*delete .*/phases/03-exact-shrink-\w+ to have that phase done again"
+    ):
         run_again(found)
 
 
@@ -177,7 +181,11 @@ def test_stages_without_a_table_are_named(done) -> None:
 
 
 def digests(run: Run) -> dict[str, str]:
-    files = [file for kind in ("documents", "signals", "rejected", "duplicates") for file in Path(run.path, kind).rglob("*.*")]
+    files = [
+        file
+        for kind in ("documents", "signals", "rejected", "duplicates")
+        for file in Path(run.path, kind).rglob("*.*")
+    ]
     return {str(file.relative_to(run.path)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

@@ -59,5 +59,7 @@ def test_damage_is_seen_as_a_part_is_read(tmp_path: Path, place: float) -> None:
     content = bytearray((tmp_path / PATH).read_bytes())
     content[int(len(content) * place)] ^= 0x10
     (tmp_path / PATH).write_bytes(content)
-    with pytest.raises(RunError, match=r"sketch/00000.bin is damaged: .*delete .*/phases/01-sieve-0 to have that phase"):
+    with pytest.raises(
+        RunError, match=r"sketch/00000.bin is damaged: .*delete .*/phases/01-sieve-0 to have that phase"
+    ):
         read_all(str(tmp_path), file)

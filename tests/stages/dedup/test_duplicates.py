@@ -99,7 +99,13 @@ def test_minhash_finds_changed_copies_and_leaves_others():
 def test_an_empty_corpus_and_empty_documents():
     for stage in (Exact(), MinHash()):
         assert verdicts(stage, TextBatch.from_texts([])) == []
-        nothing = {"duplicate": False, "duplicate_of": None, "duplicate_in": None, "similarity": None, "cluster_size": 1}
+        nothing = {
+            "duplicate": False,
+            "duplicate_of": None,
+            "duplicate_in": None,
+            "similarity": None,
+            "cluster_size": 1,
+        }
         assert verdicts(stage, TextBatch.from_texts(["", " \n", "..."])) == [nothing] * 3
 
 

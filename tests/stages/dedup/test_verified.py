@@ -137,7 +137,9 @@ def test_verified_is_greedy_keep_over_candidates(families: list[str]) -> None:
     keys, small = band_keys(whole, *PRESETS["verified"]), compact(whole)
     kept: list[int] = []
     for i, row in enumerate(verdicts(MinHash(preset="verified"), families)):
-        near = [k for k in kept if (keys[k] == keys[i]).any() and (small[k] == small[i]).sum() >= least_equal(0.75, 256)]
+        near = [
+            k for k in kept if (keys[k] == keys[i]).any() and (small[k] == small[i]).sum() >= least_equal(0.75, 256)
+        ]
         assert row["duplicate_of"] == (str(near[0]) if near else None)
         if not near:
             kept.append(i)
