@@ -1,7 +1,7 @@
 """Clusters of linked documents, and who is kept of them: in tasks none of which holds more than a partition.
 
     resolve   by key      links between documents whose keys lie in the partition
-    shrink    by node     every document is hung to the smallest that the partition knows of; twice
+    shrink    by node     every document is hung to the smallest that the partition knows of
     root      by node     every document's root, and what is still to be joined between roots: next to nothing
     connect   one task    the roots that are joined, with all but a range of them on disk
     collect   by address  documents with their clusters and profiles

@@ -29,10 +29,6 @@ from stages.errors import ConfigError
 FORMAT = 3
 """Version of the files that tasks write; raised when they change."""
 
-NUM_ROUNDS = 2
-"""How often the links of a barrier with several partitions are hung to the smallest document that a partition knows;
-what is not joined by then is joined in one task."""
-
 
 @dataclass(frozen=True)
 class Segment:
@@ -202,8 +198,7 @@ def _kinds_before(stage: Stage, num_tasks: int, num_partitions: int, num_sketche
     if isinstance(stage, Barrier):
         found.append(("resolve", num_partitions))
     if isinstance(stage, Deduplication) and num_partitions > 1:
-        rounds: list[tuple[Kind, int]] = [("shrink", num_partitions)] * NUM_ROUNDS
-        found += [*rounds, ("root", num_partitions), ("connect", 1)]
+        found += [("shrink", num_partitions), ("root", num_partitions), ("connect", 1)]
         found += [("collect", min(num_partitions, num_sketches)), ("settle", num_partitions)]
     return found
 

@@ -8,9 +8,9 @@ Large inputs are linked partition by partition, and their components found witho
 number of steps (`pipeline.clusters` moves the edges between them). Ids are scattered first, so that ranges of them are
 equal shares. Each task has the edges that touch the ids of its range:
 
-- `spanning_forest`, in rounds, hangs every id to the smallest that its range knows of. This is the large-star,
+- `spanning_forest` hangs every id to the smallest that its range knows of. This is a round of the large-star,
   small-star algorithm (Kiveris et al. 2014, "Connected Components in MapReduce and Beyond") with whole components of
-  a range in place of single neighbourhoods. Most clusters are stars after one round.
+  a range in place of single neighbourhoods. After one round nearly all clusters are stars.
 - `provisional_roots` then gives every id a root, and the few edges that are missing between roots.
 - `components_by_range` joins those roots by elimination from the largest range down, as in external minimum
   spanning trees (Dementiev, Sanders, Schultes, Sibeyn 2004), with all but one range on disk. It needs no luck: a chain
