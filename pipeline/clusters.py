@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.exchange import concat, first_key, key_firsts, read_all, read_part, write_parts
 from pipeline.io.write import Written
@@ -51,6 +52,7 @@ LINK_COLUMNS = ["address", "linked_to"]
 
 def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Table:
     """What is to be said of the documents of a corpus that is one partition."""
+    links = between_two(links)
     nodes, clusters = components(edges_of(links))
     labels = np.column_stack([unscatter(nodes), clusters])
     labels = labels[np.argsort(labels[:, 0])]
@@ -58,10 +60,14 @@ def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Tab
     return settle(barrier, space, members, clustered(links, labels))
 
 
+def between_two(links: pa.Table) -> pa.Table:
+    """Links but for those of a document to itself."""
+    return links.filter(pc.not_equal(links["address"], links["linked_to"]))
+
+
 def edges_of(links: pa.Table) -> UInt64s:
-    """Links as edges between nodes, but for those of a document to itself."""
-    edges = np.column_stack([scatter(links[name].to_numpy()) for name in LINK_COLUMNS])
-    return edges[edges[:, 0] != edges[:, 1]]
+    """Links as edges between nodes."""
+    return np.column_stack([scatter(links[name].to_numpy()) for name in LINK_COLUMNS])
 
 
 def clustered(links: pa.Table, labels: UInt64s) -> pa.Table:
@@ -174,6 +180,7 @@ def _array(table: pa.Table) -> UInt64s:
 
 def write_links(step: Step, links: pa.Table) -> list[Written]:
     """The last act of a resolve task."""
+    links = between_two(links)
     files = [step.write_edges(spanning_forest(edges_of(links)))]
     if links.num_columns > len(LINK_COLUMNS):
         files.append(step.write("links", links, step.group_firsts))
