@@ -152,6 +152,10 @@ def row(run: Run, num_documents: int, workers: int, seconds: float, peak: int) -
     size = sum(file.stat().st_size for file in Path(run.path).rglob("phases/*/*/*.bin"))
     root = segment.phase("root")
     joins = sum(record.file("joins").rows for record in run.records(root)) if root else 0
+    for phase in segment.before:
+        peaks = [record.stats["peak_memory_bytes"] for record in run.records(phase)]
+        spent = [record.stats["stages"]["minhash"]["seconds"] for record in run.records(phase)]
+        print("   ", phase.name, f"{max(peaks)/2**20:.0f} MiB, {sum(spent):.1f} s, longest {max(spent):.1f}")
     per = seconds * workers / num_documents * 1e6
     return (
         f"| {num_documents:,} | {segment.before[0].num_tasks} | {seconds:.1f} | {per:.1f} | {peak / 2**20:.0f} MiB "

@@ -1,14 +1,14 @@
 """Clusters of linked documents, and who is kept of them: in tasks none of which holds more than a partition.
 
     resolve   by key      links between documents whose keys lie in the partition
-    shrink    by node     every document is hung to the smallest that the partition knows of
-    root      by node     every document's root, and what is still to be joined between roots: next to nothing
+    shrink    by place    every document is hung to the first one that the partition knows of; twice
+    root      by place    every document's root, and what is still to be joined between roots: next to nothing
     connect   one task    the roots that are joined, with all but a range of them on disk
     collect   by address  documents with their clusters and profiles
     settle    by cluster  whole clusters: the stage says who is kept
 
-A node is an address scattered over all 64-bit numbers, so that nodes and clusters, like keys, are cut in equal shares;
-a cluster is known by one of its nodes. The steps and their number do not depend on the data. One partition needs none
+A document's place is its address scattered over all 64-bit numbers, so that places, like keys, are cut in equal shares;
+a cluster's number is made of the address of one of its documents. The steps and how many there are do not depend on the data. One partition needs none
 of the steps between, and does it all in the resolve task.
 """
 
@@ -53,9 +53,7 @@ LINK_COLUMNS = ["address", "linked_to"]
 def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Table:
     """What is to be said of the documents of a corpus that is one partition."""
     links = between_two(links)
-    nodes, clusters = components(edges_of(links))
-    labels = np.column_stack([unscatter(nodes), clusters])
-    labels = labels[np.argsort(labels[:, 0])]
+    labels = np.column_stack(components(edges_of(links)))
     members = collect(space.ranks, labels)
     return settle(barrier, space, members, clustered(links, labels))
 
@@ -66,8 +64,13 @@ def between_two(links: pa.Table) -> pa.Table:
 
 
 def edges_of(links: pa.Table) -> UInt64s:
-    """Links as edges between nodes."""
-    return np.column_stack([scatter(links[name].to_numpy()) for name in LINK_COLUMNS])
+    """Links as edges between addresses."""
+    return _array(links.select(LINK_COLUMNS))
+
+
+def cluster_numbers(roots: UInt64s) -> UInt64s:
+    """Numbers of clusters, spread evenly: the places of their roots are not, since the smallest are chosen."""
+    return scatter(scatter(roots))
 
 
 def clustered(links: pa.Table, labels: UInt64s) -> pa.Table:
@@ -90,7 +93,7 @@ def collect(ranks: Sequence[tuple[Source, int]], labels: UInt64s) -> pa.Table:
         places = np.searchsorted(labels[:, 0], addresses)
         places = np.minimum(places, max(len(labels) - 1, 0))
         linked = labels[places, 0] == addresses if len(labels) else np.zeros(len(addresses), np.bool_)
-        clusters = scatter(addresses)
+        clusters = cluster_numbers(addresses)
         clusters[linked] = labels[places[linked], 1]
         profiles = profiles.add_column(0, "cluster", pa.array(clusters))
         found.append(profiles.filter(pa.array(linked | (profiles["copies"].to_numpy() > 1))))
@@ -156,7 +159,16 @@ class Step:
         return write_parts(self.run.path, f"{self.phase.directory}/{kind}/{name}.bin", table, firsts)
 
     def write_edges(self, edges: UInt64s) -> Written:
-        return self.write("edges", _pairs("node", both_ways(edges), "other"), key_firsts(self.num_partitions))
+        """Every edge for the tasks of both its ends."""
+        both = both_ways(edges)
+        table = _pairs("place", np.column_stack([scatter(both[:, 0]), both[:, 1]]), "other")
+        return self.write("edges", table, key_firsts(self.num_partitions))
+
+    def edges(self) -> UInt64s:
+        """Those that touch the addresses of this task."""
+        both = _array(self.part(self.before, "edges"))
+        both[:, 0] = unscatter(both[:, 0])
+        return both
 
     @property
     def group_firsts(self) -> UInt64s:
@@ -188,15 +200,14 @@ def write_links(step: Step, links: pa.Table) -> list[Written]:
 
 
 def _shrink(step: Step) -> list[Written]:
-    return [step.write_edges(spanning_forest(_array(step.part(step.before, "edges"))))]
+    return [step.write_edges(spanning_forest(step.edges()))]
 
 
 def _root(step: Step) -> list[Written]:
     low, high = (first_key(step.rank + i, step.num_partitions) - i for i in (0, 1))
-    labels, joins = provisional_roots(_array(step.part(step.before, "edges")), low, high)
-    labels[:, 0] = unscatter(labels[:, 0])
-    files = [step.write("labels", _pairs("address", labels, "cluster"), step.group_firsts)]
-    return [*files, step.write("joins", _pairs("root", joins, "node"), key_firsts(1))]
+    labels, joins = provisional_roots(step.edges(), low, high)
+    files = [step.write("labels", _pairs("address", labels, "root"), step.group_firsts)]
+    return [*files, step.write("joins", _pairs("root", scatter(joins), "place"), key_firsts(1))]
 
 
 def _connect(step: Step) -> list[Written]:
@@ -205,7 +216,7 @@ def _connect(step: Step) -> list[Written]:
     parts = (_array(read_all(step.run.path, file)) for file in files)
     with tempfile.TemporaryDirectory() as folder:
         return [
-            step.write("roots", _pairs("node", roots, "cluster"), key_firsts(1), number)
+            step.write("roots", _pairs("place", roots, "root"), key_firsts(1), number)
             for number, roots in enumerate(components_by_range(parts, num_ranges, Path(folder)))
         ]
 
@@ -213,8 +224,10 @@ def _connect(step: Step) -> list[Written]:
 def _collect(step: Step) -> list[Written]:
     labels = _array(step.part(step.segment.phase("root"), "labels"))
     labels = labels[np.argsort(labels[:, 0])]
+    roots = scatter(labels[:, 1])
     for file in step.files(step.before, "roots"):
-        labels[:, 1] = look_up_roots(_array(read_all(step.run.path, file)), labels[:, 1])
+        roots = look_up_roots(_array(read_all(step.run.path, file)), roots)
+    labels[:, 1] = cluster_numbers(unscatter(roots))
     members = collect(step.space.group(step.rank, step.num_groups), labels)
     written = [step.write("members", members, key_firsts(step.num_partitions))]
     links = list(step.files(step.segment.phase("resolve"), "links"))

@@ -30,6 +30,10 @@ FORMAT = 3
 """Version of the files that tasks write; raised when they change."""
 
 
+NUM_ROUNDS = 2
+"""Shrink phases. What they leave to be joined is joined in one task, so this is a matter of speed."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """Stages that are fused into one pass. All but the first segment begin with a stage that has to know all documents
@@ -202,7 +206,8 @@ def _kinds_before(stage: Stage, num_tasks: int, num_partitions: int, num_sketche
     if isinstance(stage, Barrier):
         found.append(("resolve", num_partitions))
     if isinstance(stage, Deduplication) and num_partitions > 1:
-        found += [("shrink", num_partitions), ("root", num_partitions), ("connect", 1)]
+        rounds: list[tuple[Kind, int]] = [("shrink", num_partitions)] * NUM_ROUNDS
+        found += [*rounds, ("root", num_partitions), ("connect", 1)]
         found += [("collect", min(num_partitions, num_sketches)), ("settle", num_partitions)]
     return found
 

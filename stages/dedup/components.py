@@ -5,13 +5,14 @@ Ids are `uint64` in order of priority: of a group, the document with the smalles
 of documents, on shards or on workers; memory and time are linear but for the sorting.
 
 Large inputs are linked partition by partition, and their components found without anyone holding all edges, in a fixed
-number of steps (`pipeline.clusters` moves the edges between them). Ids are scattered first, so that ranges of them are
-equal shares. Each task has the edges that touch the ids of its range:
+number of steps (`pipeline.clusters` moves the edges between them). Each task has a share of the ids, those which
+`scatter` puts into a range, and the edges that touch them. By their scattered ids, because the smallest ids of clusters,
+on which most edges end, are then spread over all tasks:
 
-- `spanning_forest` hangs every id to the smallest that its range knows of. This is a round of the large-star,
-  small-star algorithm (Kiveris et al. 2014, "Connected Components in MapReduce and Beyond") with whole components of
-  a range in place of single neighbourhoods. After one round nearly all clusters are stars.
-- `provisional_roots` then gives every id a root, and the few edges that are missing between roots.
+- `spanning_forest`, in rounds, hangs every id to the smallest that its task knows of. This is the large-star,
+  small-star algorithm (Kiveris et al. 2014, "Connected Components in MapReduce and Beyond") with all components of a
+  task in place of single neighbourhoods. Nearly all clusters are stars before long.
+- `provisional_roots` then gives every id a root, and the few edges that are still missing between roots.
 - `components_by_range` joins those roots by elimination from the largest range down, as in external minimum
   spanning trees (Dementiev, Sanders, Schultes, Sibeyn 2004), with all but one range on disk. It needs no luck: a chain
   of any length is right, only slower.
@@ -104,26 +105,29 @@ def both_ways(edges: UInt64s) -> UInt64s:
 
 
 def provisional_roots(edges: UInt64s, low: int, high: int) -> tuple[UInt64s, UInt64s]:
-    """What can be said of the ids from `low` to `high` by the edges that touch them.
+    """What can be said of the ids that are scattered from `low` to `high`, by the edges that touch them.
 
     Returns (id, root) for each of those ids that an edge names, and edges (root, id) that are still to be joined. If
     every range is asked, then the components of all those edges, with the roots put in their place, are those of all
     given edges. Components that are stars from their smallest id leave nothing to be joined.
     """
     nodes, roots = components(edges)
-    own = (nodes >= np.uint64(low)) & (nodes <= np.uint64(high))
-    crossing = (edges < np.uint64(low)) | (edges > np.uint64(high))
-    inner = np.unique(edges[crossing.any(axis=1)].min(axis=1))
+    own, inside = (_is_between(scatter(ids), low, high) for ids in (nodes, edges))
+    inner = np.unique(edges[~inside.all(axis=1)].min(axis=1))
     of_inner = roots[np.searchsorted(nodes, inner)]
     joins = of_inner != inner
     return np.column_stack([nodes, roots])[own], np.column_stack([of_inner, inner])[joins]
+
+
+def _is_between(ids: UInt64s, low: int, high: int) -> npt.NDArray[np.bool_]:
+    return (ids >= np.uint64(low)) & (ids <= np.uint64(high))
 
 
 def components_by_range(parts: Iterable[UInt64s], num_ranges: int, folder: Path) -> Iterator[UInt64s]:
     """(id, root) of every id that is not the smallest of its component, a range of ids at a time, in ascending order.
 
     Args:
-        parts: edges, as many at a time as fit.
+        parts: edges between scattered ids, as many at a time as fit.
         num_ranges: equal shares of all 64-bit numbers; the memory needed is that of the edges of one.
         folder: an empty one, for files of all the others.
     """

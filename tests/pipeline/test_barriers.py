@@ -154,9 +154,9 @@ def survivors(run: pipeline.Run) -> set[str]:
 
 def test_a_run_with_a_barrier(done):
     names = [phase.name for phase in done.plan.phases]
-    steps = ["resolve", "shrink", "root", "connect", "collect", "settle"]
+    steps = ["resolve", "shrink", "shrink", "root", "connect", "collect", "settle"]
     between = [f"{number:02d}-same_start-{step}" for number, step in enumerate(steps, 2)]
-    assert names == ["01-sieve", *between, "08-sieve", "09-write"]
+    assert names == ["01-sieve", *between, "09-sieve", "10-write"]
     assert done.plan.phases[1].num_tasks > 2
     assert survivors(done) == kept_by_brute_force()
     signals = done.signals.to_table()
@@ -276,7 +276,7 @@ def test_categories_and_decimals_may_be_compared(tmp_path):
 
 def test_damage_between_the_segments_is_seen_before_it_spreads(folder):
     found = run(folder, "spread")
-    for phase in ("08", "09"):
+    for phase in ("09", "10"):
         for record in Path(found.path).glob(f"phases/{phase}-*/completions/*"):
             record.unlink()
     file = max(Path(found.path).glob("phases/01-*/documents/*.parquet"), key=lambda file: file.stat().st_size)

@@ -85,7 +85,7 @@ def test_phases_come_in_order(done):
         ("", "sieve"),
         ("same_vowels", "conclude"),
         ("same_vowels", "sketch"),
-        *(("same_vowels", kind) for kind in ("resolve", "shrink", "root", "connect", "collect", "settle")),
+        *(("same_vowels", kind) for kind in ("resolve", "shrink", "shrink", "root", "connect", "collect", "settle")),
         ("", "sieve"),
         ("", "write"),
     ]

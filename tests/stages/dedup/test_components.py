@@ -134,17 +134,17 @@ def in_parts(
 
     def exchange(tables: list[np.ndarray]) -> list[np.ndarray]:
         every = both_ways(np.concatenate(tables))
-        places = np.searchsorted(firsts[:-1].astype(np.uint64), every[:, 0], side="right") - 1
+        places = np.searchsorted(firsts[:-1].astype(np.uint64), scatter(every[:, 0]), side="right") - 1
         return [every[places == part] for part in range(num_parts)]
 
-    parts = exchange([scatter(edges)])
+    parts = exchange([edges])
     for _ in range(num_rounds):
         parts = exchange([spanning_forest(part) for part in parts])
     told = [provisional_roots(part, firsts[i], firsts[i + 1] - 1) for i, part in enumerate(parts)]
     labels = np.concatenate([own for own, _ in told])
-    final = np.concatenate(list(components_by_range([joins for _, joins in told], num_ranges, folder)))
+    final = np.concatenate(list(components_by_range([scatter(joins) for _, joins in told], num_ranges, folder)))
     assert (final[1:, 0] > final[:-1, 0]).all()
-    return unscatter(labels[:, 0]), look_up_roots(final, labels[:, 1])
+    return labels[:, 0], look_up_roots(final, scatter(labels[:, 1]))
 
 
 def grouping(nodes: np.ndarray, roots: np.ndarray) -> dict[int, int]:
