@@ -1,11 +1,14 @@
 """Time and memory of deduplication against the number of documents: `python -m benchmarks.dedup_growth`.
 
-Two tables. `run`: synthetic documents of sixty words, Parquet in, kept documents out, with `minhash` alone: all of a run.
-`steps`: sketches made straight from random numbers in place of documents (text is the same work for each of them), and
-then everything from the first resolve task to the last settle task, which is where documents meet. Of ten documents
-three repeat another one: a tenth of them byte for byte, the others at a similarity of 0.8 or 0.9, in clusters of 2 to
-about 1,000. Partitions have the same size at every number of documents, so their number grows. The peak is the largest
-resident set of any worker, of which 200 to 250 MiB are Python, Arrow and the compiled kernels.
+- `run`: synthetic documents of sixty words, Parquet in, kept documents out, with `minhash` alone: all of a run.
+- `steps`: sketches made of random numbers in place of documents (text is the same work for each of them), and then
+  everything from the first resolve task to the last settle task, which is where documents meet.
+- `hot`: the same, but all documents, different as they are, share a key, so that they are one cluster.
+
+Of ten documents three repeat another one: a tenth of them word for word, the others at a similarity of 0.8 or 0.9; the
+largest cluster has some percent of all copies. Partitions hold equally many documents at every size, so their number
+grows. The peak is the largest resident set of any worker, of which 200 to 250 MiB are Python, Arrow and the compiled
+kernels. The last table says where the time of the last line of `steps` went.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from pipeline import launch
 from pipeline.config import load_config
 from pipeline.executors.local import WorkerPool
 from pipeline.io.shards import ROW_BITS, list_shards
+from pipeline.phases import Phase
 from pipeline.plan import make_plan
 from pipeline.progress import Progress
 from pipeline.records import commit
@@ -69,13 +72,15 @@ def write_texts(folder: Path, num_documents: int) -> None:
         pq.write_table(table, folder / f"{first:010d}.parquet")
 
 
-def sketch_of(documents: Numbers, num_documents: int, bands: Bands, shard: int) -> Sketch:
-    """What a task would have sketched of these documents."""
+def sketch_of(documents: Numbers, num_documents: int, bands: Bands, shard: int, hot: bool) -> Sketch:
+    """What a task would have sketched of these documents; `hot`: if they all had one key in common."""
     rng = np.random.default_rng(shard)
     source, similarity = originals(documents, num_documents, rng)
     number = np.arange(bands.num_bands, dtype=np.uint64)
     own = rng.random((len(documents), bands.num_bands)) > similarity[:, np.newaxis] ** bands.num_rows
     keys = scatter(np.where(own, documents[:, np.newaxis], source[:, np.newaxis]) * np.uint64(64) + number)
+    if hot:
+        keys[:, 0] = 7
     addresses = np.arange(len(documents), dtype=np.uint64) + np.uint64(shard << ROW_BITS)
     width = bands.num_bands * bands.num_rows
     signature = rng.integers(0, 256, len(documents) * width, np.uint8)
@@ -91,7 +96,7 @@ def sketch_of(documents: Numbers, num_documents: int, bands: Bands, shard: int) 
     return Sketch(pa.table(rows), pa.table(profiles))
 
 
-def measure_run(folder: Path, num_documents: int, preset: str, workers: int) -> str:
+def measure_run(folder: Path, num_documents: int, preset: str, workers: int) -> tuple[str, Run]:
     texts = folder / "texts"
     texts.mkdir()
     write_texts(texts, num_documents)
@@ -105,46 +110,56 @@ def measure_run(folder: Path, num_documents: int, preset: str, workers: int) -> 
         },
         workers=workers,
     )
-    return row(run, num_documents, workers, run.stats["wall_seconds"], run.stats["peak_memory_bytes"])
+    return row(run, num_documents, workers, run.stats["wall_seconds"], run.stats["peak_memory_bytes"]), run
 
 
-def measure_steps(folder: Path, num_documents: int, preset: str, workers: int) -> str:
+def prepare(folder: Path, num_tasks: int, preset: str) -> Run:
+    """A run whose input is a file of five bytes for each task, so that the plan has as many; nobody reads them."""
     inputs = folder / "inputs"
     inputs.mkdir()
-    num_tasks = -(-num_documents // TASK_DOCUMENTS)
-    for task in range(num_tasks):  # a file for each task, so that the plan has as many; nobody reads them
+    for task in range(num_tasks):
         (inputs / f"{task:06d}.txt").write_text("none\n")
-    per_partition = PARTITION_DOCUMENTS // TASK_DOCUMENTS
     config = load_config(
         {
             "input": str(inputs),
             "output": str(folder / "run"),
             "stages": [{"minhash": {"preset": preset}}],
-            "execution": {"task_bytes": 1, "partition_bytes": 5 * per_partition},
+            "execution": {"task_bytes": 1, "partition_bytes": 5 * PARTITION_DOCUMENTS // TASK_DOCUMENTS},
         }
     )
     manifest = list_shards(config.input)
-    plan = make_plan(config, manifest)
     (folder / "run").mkdir()
-    run = launch._prepare(str(folder / "run"), config, manifest, plan)
+    return launch._prepare(str(folder / "run"), config, manifest, make_plan(config, manifest))
+
+
+def measure_steps(folder: Path, num_documents: int, preset: str, workers: int, hot: bool = False) -> tuple[str, Run]:
+    num_tasks = -(-num_documents // TASK_DOCUMENTS)
+    run = prepare(folder, num_tasks, preset)
     first, segment = run.plan.segments
     barrier = segment.barrier
     assert isinstance(barrier, MinHash)
     for rank in range(num_tasks):
         documents = np.arange(rank * TASK_DOCUMENTS, min((rank + 1) * TASK_DOCUMENTS, num_documents), dtype=np.uint64)
-        whole = fold(barrier, [sketch_of(documents, num_documents, barrier.bands, rank)])
+        whole = fold(barrier, [sketch_of(documents, num_documents, barrier.bands, rank, hot)])
         files = write_sketch(run.path, first.sieve.directory, rank, whole, segment.before[0].num_tasks or 1)
         commit(run.path, first.sieve, rank, files, {})
     progress = Progress(run.path, ["minhash"], 0, workers)
     with WorkerPool(run, workers) as pool:
-        launch._execute(run, segment.before[0], pool, progress)  # one task warms the workers up: not counted
+        launch._execute(run, segment.before[0], pool, progress)  # workers start: the time of its tasks counts
         started = time.perf_counter()
         for phase in segment.before[1:]:
             launch._execute(run, phase, pool, progress)
         seconds = time.perf_counter() - started
-    stats = progress.stats()
-    resolve = sum(record.stats["stages"]["minhash"]["seconds"] for record in run.records(segment.before[0]))
-    return row(run, num_documents, workers, seconds + resolve / workers, stats["peak_memory_bytes"])
+    seconds += sum(times(run, segment.before[0])) / workers
+    return row(run, num_documents, workers, seconds, progress.stats()["peak_memory_bytes"]), run
+
+
+def measure_hot(folder: Path, num_documents: int, preset: str, workers: int) -> tuple[str, Run]:
+    return measure_steps(folder, num_documents, preset, workers, hot=True)
+
+
+def times(run: Run, phase: Phase) -> list[float]:
+    return [record.stats["stages"]["minhash"]["seconds"] for record in run.records(phase)]
 
 
 def row(run: Run, num_documents: int, workers: int, seconds: float, peak: int) -> str:
@@ -152,10 +167,6 @@ def row(run: Run, num_documents: int, workers: int, seconds: float, peak: int) -
     size = sum(file.stat().st_size for file in Path(run.path).rglob("phases/*/*/*.bin"))
     root = segment.phase("root")
     joins = sum(record.file("joins").rows for record in run.records(root)) if root else 0
-    for phase in segment.before:
-        peaks = [record.stats["peak_memory_bytes"] for record in run.records(phase)]
-        spent = [record.stats["stages"]["minhash"]["seconds"] for record in run.records(phase)]
-        print("   ", phase.name, f"{max(peaks)/2**20:.0f} MiB, {sum(spent):.1f} s, longest {max(spent):.1f}")
     per = seconds * workers / num_documents * 1e6
     return (
         f"| {num_documents:,} | {segment.before[0].num_tasks} | {seconds:.1f} | {per:.1f} | {peak / 2**20:.0f} MiB "
@@ -163,26 +174,39 @@ def row(run: Run, num_documents: int, workers: int, seconds: float, peak: int) -
     )
 
 
+def by_phase(run: Run) -> str:
+    lines = ["| phase | tasks | seconds of a core | longest task |", "|---|---:|---:|---:|"]
+    for phase in run.plan.segments[1].before:
+        spent = times(run, phase)
+        lines.append(f"| {phase.kind} | {len(spent)} | {sum(spent):.1f} | {max(spent):.2f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--run", default="100000,1000000", help="documents, comma separated")
     parser.add_argument("--steps", default="100000,1000000,10000000", help="documents, comma separated")
+    parser.add_argument("--hot", default="1000000", help="documents, comma separated")
     parser.add_argument("--preset", choices=["fineweb", "strict"], default="fineweb")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", help="where to work; default: the folder of temporary files")
     arguments = parser.parse_args()
     print(f"minhash, preset {arguments.preset} {tuple(PRESETS[arguments.preset])}, {arguments.workers} workers\n")
-    measures: dict[str, Callable[[Path, int, str, int], str]] = {"run": measure_run, "steps": measure_steps}
+    measures = {"run": measure_run, "steps": measure_steps, "hot": measure_hot}
+    columns = "partitions | seconds | µs of a core each | peak memory per worker | bytes each | joins each"
+    phases = ""
     for name, measure in measures.items():
-        print(f"| {name}: documents | partitions | seconds | µs of a core each | peak memory per worker | bytes each ", end="")
-        print("| joins each |\n|---:|---:|---:|---:|---:|---:|---:|")
+        print(f"| {name}: documents | {columns} |\n|---:|---:|---:|---:|---:|---:|---:|")
         for size in filter(None, getattr(arguments, name).split(",")):
             folder = Path(tempfile.mkdtemp(prefix="tamis-growth-", dir=arguments.folder))
             try:
-                print(measure(folder, int(size), arguments.preset, arguments.workers), flush=True)
+                line, run = measure(folder, int(size), arguments.preset, arguments.workers)
+                print(line, flush=True)
+                phases = by_phase(run) if name == "steps" else phases
             finally:
                 shutil.rmtree(folder)
         print()
+    print(phases)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@
     settle    by cluster  whole clusters: the stage says who is kept
 
 A document's place is its address scattered over all 64-bit numbers, so that places, like keys, are cut in equal shares;
-a cluster's number is made of the address of one of its documents. The steps and how many there are do not depend on the data. One partition needs none
-of the steps between, and does it all in the resolve task.
+a cluster's number is made of the address of one of its documents. The steps and how many there are do not depend on
+the data. One partition needs none of the steps between, and does it all in the resolve task.
 """
 
 from __future__ import annotations

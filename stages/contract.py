@@ -241,8 +241,8 @@ class Deduplication(Barrier):
     """
 
     by_key: ClassVar[bool] = False
-    """Documents are linked because their rows are equal, and for nothing else. Then documents of a task with all rows
-    equal count as one from there on, rows carry no `priority`, and earlier runs may be compared with."""
+    """Documents are linked because rows are equal, and for nothing else. Then documents of a task with all rows equal
+    are one from there on, rows carry no `priority`, and earlier runs may be compared with."""
     profile: ClassVar[tuple[str, ...]] = ()
     """Columns of the sketch that tell of the document and not of the row, equal in all rows of a document: they are
     kept apart, and come to `settle`."""
@@ -251,11 +251,7 @@ class Deduplication(Barrier):
 
     @abstractmethod
     def resolve(self, rows: pa.Table) -> pa.Table:
-        """The links of one partition: `address`, `linked_to` (uint64), columns of its own.
-
-        Args:
-            rows: as any barrier's.
-        """
+        """The links of one partition: `address`, `linked_to` (uint64), columns of its own."""
 
     @abstractmethod
     def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
@@ -271,13 +267,9 @@ class Deduplication(Barrier):
 
     @abstractmethod
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        """The batch and the signals.
-
-        Args:
-            resolution: a row for each document of the batch: `address`, the columns of `settle`, `kept_id`, and
-                `kept_run` (the earlier run that the kept document is of, null for this one); null where `settle` said
-                nothing. A document that another one stood for has that one's row, with its own address.
-        """
+        """As any barrier's. A row of `resolution` has `address`, the columns of `settle`, `kept_id`, and `kept_run` (the
+        earlier run that the kept document is of, null for this one). A document that another one stood for has that
+        one's row, with its own address."""
 
 
 class Survey(Stage):

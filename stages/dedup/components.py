@@ -6,8 +6,8 @@ of documents, on shards or on workers; memory and time are linear but for the so
 
 Large inputs are linked partition by partition, and their components found without anyone holding all edges, in a fixed
 number of steps (`pipeline.clusters` moves the edges between them). Each task has a share of the ids, those which
-`scatter` puts into a range, and the edges that touch them. By their scattered ids, because the smallest ids of clusters,
-on which most edges end, are then spread over all tasks:
+`scatter` puts into a range, and the edges that touch them. By scattered ids, because the smallest ids of clusters, on
+which most edges end, are then spread over all tasks:
 
 - `spanning_forest`, in rounds, hangs every id to the smallest that its task knows of. This is the large-star,
   small-star algorithm (Kiveris et al. 2014, "Connected Components in MapReduce and Beyond") with all components of a
