@@ -225,12 +225,8 @@ class Barrier(Stage):
 
     @abstractmethod
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        """The batch, with new text if the stage rewrites it, and the signals.
-
-        Args:
-            resolution: a row for each document of the batch: `address`, and each column of `resolve` as a list of what
-                the partitions said in it; null where nobody said anything.
-        """
+        """The batch, with new text if the stage rewrites it, and the signals. `resolution` has a row for each document
+        of the batch: `address`, and each column of `resolve` as a list; null where nothing was said."""
 
 
 class Deduplication(Barrier):
@@ -244,8 +240,7 @@ class Deduplication(Barrier):
     """Documents are linked because rows are equal, and for nothing else. Then documents of a task with all rows equal
     are one from there on, rows carry no `priority`, and earlier runs may be compared with."""
     profile: ClassVar[tuple[str, ...]] = ()
-    """Columns of the sketch that tell of the document and not of the row, equal in all rows of a document: they are
-    kept apart, and come to `settle`."""
+    """Columns of the sketch that tell of the document, not of the row: they are kept apart, and come to `settle`."""
     settled_by: ClassVar[tuple[str, ...]] = ()
     """Fields that only `settle` depends on."""
 
@@ -267,9 +262,8 @@ class Deduplication(Barrier):
 
     @abstractmethod
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        """As any barrier's. A row of `resolution` has `address`, the columns of `settle`, `kept_id`, and `kept_run` (the
-        earlier run that the kept document is of, null for this one). A document that another one stood for has that
-        one's row, with its own address."""
+        """As any barrier's. `resolution` has `address`, the columns of `settle`, `kept_id`, and `kept_run`: the earlier
+        run that has the kept document, null if this one does. A document that another one stood for has its row."""
 
 
 class Survey(Stage):
