@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +14,14 @@ from pipeline.plan import Phase
 from pipeline.records import Record, check_files, commit, read_records
 from pipeline.rejected import REJECTED_SCHEMA
 from pipeline.runs import Run
-from pipeline.schemas import document_schema, final_document_schema, signal_schema
+from pipeline.schemas import document_schema, duplicate_schema, final_document_schema, signal_schema
 from pipeline.stats import Stats, peak_memory_bytes
+from stages.contract import Deduplication
 from stages.errors import RunError
 
 KINDS = ("documents", "signals", "rejected")
+DUPLICATES = "duplicates"
+"""The folder of the tables of deduplication stages, one folder each."""
 
 
 def group_outputs(records: Sequence[Record], output_bytes: int) -> list[list[int]]:
@@ -45,8 +49,12 @@ def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
     tables = {
         "documents": (final_document_schema(incoming, stages), _documents(run, passes[-1])),
         "signals": (signal_schema(stages), _signals(run, list(zip(*passes, strict=True)))),
-        "rejected": (REJECTED_SCHEMA, _rejected(run, passes)),
+        "rejected": (REJECTED_SCHEMA, _all(run, chain(*passes), "rejected", REJECTED_SCHEMA)),
     }
+    for segment, records in zip(run.plan.segments, passes, strict=True):
+        if isinstance(segment.barrier, Deduplication):
+            schema = duplicate_schema(segment.barrier)
+            tables[f"{DUPLICATES}/{segment.barrier.name}"] = schema, _all(run, records, DUPLICATES, schema)
     files = []
     for kind, (schema, parts) in tables.items():
         with ParquetSink(run.path, f"{kind}/{rank:05d}.parquet", schema) as sink:
@@ -65,10 +73,9 @@ def _documents(run: Run, records: Sequence[Record]) -> Iterator[pa.Table]:
         yield from _read_back(run.path, record.file("documents"), schema, columns)
 
 
-def _rejected(run: Run, passes: Sequence[Sequence[Record]]) -> Iterator[pa.Table]:
-    for records in passes:
-        for record in records:
-            yield from _read_back(run.path, record.file("rejected"), REJECTED_SCHEMA)
+def _all(run: Run, records: Iterable[Record], kind: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    for record in records:
+        yield from _read_back(run.path, record.file(kind), schema)
 
 
 def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Table]:

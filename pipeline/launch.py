@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.config import Config, dump_config, load_config, profile_path
+from pipeline.earlier import Index, takes_part
 from pipeline.failures import Failure, forget_failures
-from pipeline.gather import KINDS, group_outputs
-from pipeline.io.files import exists, filesystem_of, is_local, read_json, remove, write_json
+from pipeline.gather import DUPLICATES, KINDS, group_outputs
+from pipeline.io.files import absolute, exists, filesystem_of, is_local, read_json, remove, write_json
 from pipeline.io.shards import Manifest, list_shards
-from pipeline.plan import Phase, Plan, make_plan
+from pipeline.plan import Phase, Plan, make_plan, sketch_identity
 from pipeline.progress import CANCEL, Progress
 from pipeline.records import read_record
 from pipeline.runs import Run, open_run
@@ -199,9 +201,28 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
             "fingerprints": {phase.name: phase.fingerprint for phase in plan.phases},
             "versions": _versions(),
             "manifest": manifest.to_json(),
+            "against": list(plan.against),
+            "index": _index_of(path, plan),
         },
     )
     return Run(path)
+
+
+def _index_of(path: str, plan: Plan) -> dict[str, dict[str, Any]]:
+    """What later runs need to know to be held against this one, by stage."""
+    return {
+        segment.stages[0].name: Index(
+            run=absolute(path),
+            settings=sketch_identity(segment.stages[0]),
+            sketch=before.sieve,
+            settled=segment.before[-1],
+            first_shards=tuple(task[0].index for task in plan.tasks),
+            num_shards=plan.tasks[-1][-1].index + 1,
+            num_shards_before=sum(index.num_shards for index in segment.earlier),
+        ).to_json()
+        for before, segment in pairwise(plan.segments)
+        if takes_part(segment.stages[0])
+    }
 
 
 def _check_input(before: dict[str, Any], manifest: Manifest, path: str) -> None:
@@ -249,7 +270,7 @@ def before_phase(launched: Run, phase: Phase) -> None:
     groups = f"{launched.path}/{phase.directory}/groups.json"
     if not exists(groups):
         fs, root = filesystem_of(launched.path)
-        for kind in KINDS:
+        for kind in (*KINDS, DUPLICATES):
             if fs.exists(f"{root}/{kind}"):
                 fs.rm(f"{root}/{kind}", recursive=True)
         write_json(

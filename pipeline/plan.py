@@ -13,44 +13,25 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import pyarrow as pa
 
 from pipeline.config import Config
+from pipeline.earlier import Index, indexes_of, takes_part, with_their_own
 from pipeline.io.shards import Manifest, Shard
+from pipeline.phases import Kind
+from pipeline.phases import Phase as Phase
 from pipeline.priority import sortable
 from pipeline.sieve import column_types
-from stages.contract import Barrier, Fitted, Stage, Survey, SurveyedBarrier
+from stages.contract import Barrier, Deduplication, Fitted, Stage, Survey, SurveyedBarrier
 from stages.errors import ConfigError
 
 FORMAT = 3
 """Version of the files that tasks write; raised when they change."""
 
-Kind: TypeAlias = Literal["reference", "sieve", "conclude", "sketch", "resolve", "merge", "write"]
 
-
-@dataclass(frozen=True)
-class Phase:
-    """A pass over the data: what its tasks do and where their output, logs and records lie under `phases/`."""
-
-    number: int
-    kind: Kind
-    fingerprint: str
-    num_tasks: int | None
-    """None while unknown: it depends on the output of the phase before."""
-    segment: int = 0
-    """The segment of stages that it belongs to."""
-    stage: str = ""
-    """The stage that a phase between two sieve phases works for."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.number:02d}-{self.stage}{'-' if self.stage else ''}{self.kind}"
-
-    @property
-    def directory(self) -> str:
-        return f"phases/{self.name}-{self.fingerprint[:8]}"
+NUM_ROUNDS = 2
+"""Shrink phases. What they leave to be joined is joined in one task, so this is a matter of speed."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +41,16 @@ class Segment:
 
     stages: tuple[Stage, ...]
     sieve: Phase
-    conclude: Phase | None = None
-    sketch: Phase | None = None
-    resolve: Phase | None = None
-    merge: Phase | None = None
-    """The phases that its first stage needs before: of a survey, `conclude`; of a barrier, `resolve` and `merge`; of a
-    surveyed barrier, whose sketch is not fused into the segment before, `sketch` too."""
+    before: tuple[Phase, ...] = ()
+    """The phases that its first stage needs between the segment before and this one, in their order: of a survey
+    `conclude`; of a surveyed barrier, whose sketch is not fused into the segment before, `sketch`; of a barrier
+    `resolve`, and of deduplication in several partitions those that find clusters (see `pipeline.clusters`)."""
+    earlier: tuple[Index, ...] = ()
+    """What its barrier left in the runs that this one is held against, the oldest first."""
 
-    @property
-    def before(self) -> tuple[Phase, ...]:
-        """Phases that come between the segment before and this one."""
-        return tuple(phase for phase in (self.conclude, self.sketch, self.resolve, self.merge) if phase is not None)
+    def phase(self, kind: Kind) -> Phase | None:
+        """The first of the phases before, of a kind."""
+        return next((phase for phase in self.before if phase.kind == kind), None)
 
     @property
     def barrier(self) -> Barrier | None:
@@ -93,6 +73,8 @@ class Plan:
     write: Phase
     tasks: tuple[tuple[Shard, ...], ...]
     """The shards of every task of a sieve phase, by rank."""
+    against: tuple[str, ...] = ()
+    """Earlier runs that this one is held against, the oldest first."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -109,13 +91,14 @@ class Plan:
 def make_plan(config: Config, manifest: Manifest) -> Plan:
     """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it.
 
-    Raises ConfigError for a barrier that goes by a column which is not there, or cannot be compared.
+    Raises ConfigError for a barrier that goes by a column which is not there, or cannot be compared, and for earlier
+    runs that cannot be compared with.
     """
     _check_columns(config.stages, manifest)
     tasks = tuple(group_shards(manifest.shards, config.execution.task_bytes))
     reads: dict[str, object] = {
         "format": FORMAT,
-        "input": config.input.model_dump(mode="json", exclude={"path"}),
+        "input": config.input.model_dump(mode="json", exclude={"path", "against"}),
         "shards": [shard.to_json() for shard in manifest.shards],
         "schema": str(manifest.schema),
         "batch_bytes": config.execution.batch_bytes,
@@ -126,10 +109,14 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
     reads |= {"tasks": [len(task) for task in tasks], "rejected_rate": config.execution.rejected_rate}
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     num_partitions = max(1, -(-num_bytes // config.execution.partition_bytes))
-    segments = _segments(config.stages, references, _hash(reads), len(tasks), num_partitions)
+    runs = with_their_own(config.input.against, config.output)
+    earlier = {
+        stage.name: indexes_of(stage, sketch_identity(stage), runs) for stage in config.stages if takes_part(stage)
+    }
+    segments = _segments(config.stages, references, earlier, _hash(reads), len(tasks), num_partitions)
     last = segments[-1].sieve
     write_print = _hash({"reads": last.fingerprint, "output_bytes": config.execution.output_bytes})
-    return Plan(reference, segments, Phase(last.number + 1, "write", write_print, None), tasks)
+    return Plan(reference, segments, Phase(last.number + 1, "write", write_print, None), tasks, tuple(runs))
 
 
 def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
@@ -177,46 +164,52 @@ def split(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
 
 
 def _segments(
-    stages: Sequence[Stage], references: dict[str, str], before: str, num_tasks: int, num_partitions: int
+    stages: Sequence[Stage],
+    references: dict[str, str],
+    earlier: dict[str, tuple[Index, ...]],
+    before: str,
+    num_tasks: int,
+    num_partitions: int,
 ) -> tuple[Segment, ...]:
     """Segments and their phases; `before` is the fingerprint of what the first one reads."""
     parts = split(stages)
     segments: list[Segment] = []
     number = 1
     for i, part in enumerate(parts):
-        phases = _phases_before(part[0], i, number, before, num_tasks, num_partitions) if i else {}
-        number += len(phases)
-        if phases:
-            before = list(phases.values())[-1].fingerprint
-        content: dict[str, object] = {"reads": before, "stages": [stage_identity(stage) for stage in part]}
+        indexes = earlier.get(part[0].name, ()) if i else ()
+        num_sketches = num_tasks + sum(len(index.first_shards) for index in indexes)
+        kinds = _kinds_before(part[0], num_tasks, num_partitions, num_sketches) if i else []
+        phases: list[Phase] = []
+        for kind, size in kinds:
+            content: dict[str, object] = {kind: before, "stage": measured_identity(part[0])}
+            content["partitions"] = num_partitions
+            content["earlier"] = [(index.sketch.fingerprint, index.settled.fingerprint) for index in indexes]
+            phases.append(Phase(number, kind, _hash(content), size, i, part[0].name))
+            number, before = number + 1, phases[-1].fingerprint
+        content = {"reads": before, "stages": [stage_identity(stage) for stage in part]}
         content["references"] = [references[stage.name] for stage in part if stage.name in references]
         if i + 1 < len(parts):
             content |= _handed_on(parts[i + 1][0], num_partitions)
         sieve = Phase(number, "sieve", _hash(content), num_tasks, i)
-        segments.append(Segment(part, sieve, **phases))
+        segments.append(Segment(part, sieve, tuple(phases), indexes))
         number, before = number + 1, sieve.fingerprint
     return tuple(segments)
 
 
-def _phases_before(
-    stage: Stage, segment: int, number: int, before: str, num_tasks: int, num_partitions: int
-) -> dict[str, Phase]:
-    """The phases that the first stage of a segment needs before it can work, in their order."""
-    sizes: dict[Kind, int] = {}
+def _kinds_before(stage: Stage, num_tasks: int, num_partitions: int, num_sketches: int) -> list[tuple[Kind, int]]:
+    """The phases that the first stage of a segment needs before it can work, in their order, and their tasks."""
+    found: list[tuple[Kind, int]] = []
     if isinstance(stage, Survey):
-        sizes["conclude"] = 1
+        found.append(("conclude", 1))
     if isinstance(stage, SurveyedBarrier):
-        sizes["sketch"] = num_tasks
+        found.append(("sketch", num_tasks))
     if isinstance(stage, Barrier):
-        sizes |= {"resolve": num_partitions, "merge": 1}
-    phases: dict[str, Phase] = {}
-    for kind, size in sizes.items():
-        content: dict[str, object] = {kind: before}
-        if isinstance(stage, Survey):
-            content |= {"stage": measured_identity(stage), "partitions": num_partitions}
-        phases[kind] = Phase(number, kind, _hash(content), size, segment, stage.name)
-        number, before = number + 1, phases[kind].fingerprint
-    return phases
+        found.append(("resolve", num_partitions))
+    if isinstance(stage, Deduplication) and num_partitions > 1:
+        rounds: list[tuple[Kind, int]] = [("shrink", num_partitions)] * NUM_ROUNDS
+        found += [*rounds, ("root", num_partitions), ("connect", 1)]
+        found += [("collect", min(num_partitions, num_sketches)), ("settle", num_partitions)]
+    return found
 
 
 def _handed_on(following: Stage, num_partitions: int) -> dict[str, object]:
@@ -226,7 +219,7 @@ def _handed_on(following: Stage, num_partitions: int) -> dict[str, object]:
         fields = following.model_dump(mode="json", include=set(following.tallied))
         return {"tally": {**identity, "fields": fields, "assets": {}}}
     if isinstance(following, Barrier):
-        return {"sketch": measured_identity(following), "partitions": num_partitions}
+        return {"sketch": sketch_identity(following), "priority": following.priority, "partitions": num_partitions}
     return {}
 
 
@@ -274,6 +267,14 @@ def measured_identity(stage: Stage) -> dict[str, object]:
     """All that decides what a stage measures, sketches or learns: not its bounds."""
     bounds = {*stage.signals(), "action", "by_language", *stage.own_overrides}
     return {**stage_identity(stage), "fields": stage.model_dump(mode="json", exclude=bounds)}
+
+
+def sketch_identity(stage: Stage) -> dict[str, object]:
+    """All that decides what a barrier sketches: not how documents are chosen afterwards."""
+    identity = measured_identity(stage)
+    later = {"priority", *(stage.settled_by if isinstance(stage, Deduplication) else ())}
+    fields = stage.model_dump(mode="json", include=set(identity["fields"]) - later)  # type: ignore[call-overload]
+    return {**identity, "fields": fields}
 
 
 def _hash(content: object) -> str:

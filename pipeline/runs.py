@@ -16,7 +16,8 @@ from pipeline.io.shards import Manifest
 from pipeline.plan import Phase, Plan, make_plan
 from pipeline.records import Record, read_record, read_records
 from pipeline.stats import Stats
-from stages.errors import RunError
+from stages.contract import Deduplication
+from stages.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -119,6 +120,19 @@ class Run:
     def rejected(self) -> ds.Dataset:
         """Dropped documents with their text and rule (a sample, or all), and every record that could not be read."""
         return self._dataset("rejected")
+
+    def duplicates(self, stage: str) -> ds.Dataset:
+        """Every document in a cluster of a deduplication stage, with the document kept of it: `address`, `id`, `kept`
+        (its address), `kept_id`, `kept_run` (null = this run), and the stage's numbers.
+
+        Raises ConfigError if the run has no such stage.
+        """
+        known = [found.name for found in self.config.stages if isinstance(found, Deduplication)]
+        if stage not in known:
+            raise ConfigError(
+                f"{self.path} has no table of duplicates of '{stage}'; it has: {', '.join(known) or 'none'}"
+            )
+        return self._dataset(f"duplicates/{stage}")
 
     def _dataset(self, kind: str) -> ds.Dataset:
         import pyarrow.dataset as ds

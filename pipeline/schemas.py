@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from pipeline.sieve import column_types, signal_types
-from stages.contract import Stage
+from stages.contract import Deduplication, Stage
 
 
 def document_schema(incoming: pa.Schema, stages: Sequence[Stage]) -> pa.Schema:
@@ -20,6 +20,14 @@ def final_document_schema(incoming: pa.Schema, stages: Sequence[Stage]) -> pa.Sc
     """The columns of `documents/`: those of `document_schema` but for transient attachments."""
     transient = {f"{stage.name}.{name}" for stage in stages for name in stage.transient}
     return pa.schema([field for field in document_schema(incoming, stages) if field.name not in transient])
+
+
+def duplicate_schema(stage: Deduplication) -> pa.Schema:
+    """The table of a stage's clusters: a row for each document that has duplicates, with the one kept of its cluster
+    (itself if it is kept; `kept` is its address in `kept_run`, null for this one) and what the stage measured."""
+    head = [("address", pa.uint64()), ("id", pa.string()), ("kept", pa.uint64()), ("kept_id", pa.string())]
+    measured = [(name, signal.type) for name, signal in stage.signals().items() if not pa.types.is_string(signal.type)]
+    return pa.schema([*head, ("kept_run", pa.string()), *measured])
 
 
 def signal_schema(stages: Sequence[Stage]) -> pa.Schema:

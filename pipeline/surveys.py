@@ -16,11 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline import barriers
+from pipeline.exchange import concat, key_firsts, read_keys, write_parts
 from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, read_records
 from pipeline.runs import Run
 from pipeline.sieve import column_types
+from pipeline.sketches import fold, sketch, write_sketch
 from pipeline.stats import Stats
 from stages.contract import Survey, SurveyedBarrier
 from stages.errors import StageError
@@ -28,6 +30,8 @@ from stages.text.batch import TextBatch
 
 COMBINE_ROWS = 1 << 22
 """Rows that are gathered before they are combined."""
+TALLY_PARTS = 256
+"""Parts of a tally: a sample reads the first ones alone."""
 _SLACK = 1.1
 _NUM_KEYS = 1 << 64
 
@@ -40,10 +44,10 @@ def tally(survey: Survey, batch: TextBatch) -> pa.Table:
     return found
 
 
-def write_tally(sink: ParquetSink, survey: Survey, tables: Sequence[pa.Table]) -> Written:
+def write_tally(run: str, directory: str, rank: int, survey: Survey, tables: Sequence[pa.Table]) -> Written:
     """One file of all rows of a task, sorted by key."""
-    sink.write(_by_key(survey.combine(pa.concat_tables(tables))))
-    return sink.close()
+    rows = survey.combine(concat(tables))
+    return write_parts(run, f"{directory}/tally/{rank:05d}.bin", rows, key_firsts(TALLY_PARTS))
 
 
 def conclude_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]) -> Record:
@@ -60,7 +64,7 @@ def conclude_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], N
     with ParquetSink(run.path, f"{phase.directory}/references/{survey.name}.parquet", reference.schema) as sink:
         sink.write(reference)
         file = sink.close()
-    return barriers.finish(run, phase, rank, file, started, report)
+    return barriers.finish(run, phase, rank, [file], started, report)
 
 
 def _gather(run: Run, before: Phase, survey: Survey, records: Sequence[Record], num_documents: int) -> pa.Table:
@@ -80,10 +84,10 @@ def _read_tallies(run: Run, before: Phase, survey: Survey, records: Sequence[Rec
     gathered: list[pa.Table] = []
     for record in records:
         check_files(run.path, before, record)
-        gathered.append(barriers.read_range(run, record.file("tally"), "key", 0, high))
+        gathered.append(read_keys(run.path, record.file("tally"), 0, high))
         if sum(table.num_rows for table in gathered) > COMBINE_ROWS:
-            gathered = [survey.combine(pa.concat_tables(gathered))]
-    return _by_key(survey.combine(pa.concat_tables(gathered)))
+            gathered = [survey.combine(concat(gathered))]
+    return _by_key(survey.combine(concat(gathered)))
 
 
 def _by_key(rows: pa.Table) -> pa.Table:
@@ -102,20 +106,18 @@ def sketch_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], Non
     """Sketch the documents of a task, now that the survey is concluded; reads the columns that the barrier names."""
     started = time.perf_counter()
     segment = run.plan.segments[phase.segment]
-    barrier, conclude, resolve = segment.barrier, segment.conclude, segment.resolve
+    barrier, conclude, resolve = segment.barrier, segment.phase("conclude"), segment.phase("resolve")
     assert isinstance(barrier, SurveyedBarrier)
     assert conclude is not None
     assert resolve is not None
     assert resolve.num_tasks is not None
     barrier.setup()
     reference = read_conclusion(run, conclude)
-    tables = [
-        barriers.sketch(barrier, batch, addresses, reference)
-        for batch, addresses in _columns_of(run, phase, barrier, rank)
+    parts = [
+        sketch(barrier, batch, addresses, reference) for batch, addresses in _columns_of(run, phase, barrier, rank)
     ]
-    with ParquetSink(run.path, f"{phase.directory}/sketch/{rank:05d}.parquet", tables[0].schema) as sink:
-        file = barriers.write_sketch(sink, tables, resolve.num_tasks)
-    return barriers.finish(run, phase, rank, file, started, report)
+    files = write_sketch(run.path, phase.directory, rank, fold(barrier, parts), resolve.num_tasks)
+    return barriers.finish(run, phase, rank, files, started, report)
 
 
 def _columns_of(

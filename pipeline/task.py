@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import barriers, surveys
+from pipeline import barriers, clusters, surveys
 from pipeline import stats as counting
-from pipeline.gather import KINDS, write_task
+from pipeline.gather import write_task
 from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written
@@ -26,9 +26,11 @@ from pipeline.records import Record, commit, read_records
 from pipeline.references import read_references, reference_task
 from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
-from pipeline.schemas import document_schema, signal_schema
+from pipeline.schemas import document_schema, duplicate_schema, signal_schema
 from pipeline.sieve import Sieved, column_types, sieve
+from pipeline.sketches import Sketch, fold, sketch, write_sketch
 from pipeline.stats import Stats
+from stages.contract import Deduplication
 from stages.errors import InputError
 from stages.text.batch import TextBatch
 
@@ -67,7 +69,7 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
             task.stats["peak_memory_bytes"] = counting.peak_memory_bytes()
             report(task.stats)
         began = time.perf_counter()
-        files = [sinks[kind].close() for kind in KINDS]
+        files = [sink.close() for sink in sinks.values()]
         task.stats["output"]["seconds"] += time.perf_counter() - began
         files += task.write_for_following()
     task.stats["task_seconds"] = time.perf_counter() - started
@@ -88,22 +90,25 @@ class _SieveTask:
         self.stats = counting.empty(stage.name for stage in self.stages)
         execution = run.config.execution
         self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate, execution.seed)
-        self.rows: list[pa.Table] = []
-        """Sketches or tallies for the segment that follows."""
+        self.tallies: list[pa.Table] = []
+        self.sketches: list[Sketch] = []
+        """For the segment that follows."""
         for stage in [*self.stages, *(self.following.stages[:1] if self.following else ())]:
             stage.setup()
         self.given = read_references(run, self.stages)
-        merge, conclude = self.segment.merge, self.segment.conclude
-        if conclude and not merge:
+        conclude, has_barrier = self.segment.phase("conclude"), self.segment.barrier is not None
+        if conclude and not has_barrier:
             self.given[self.stages[0].name] = surveys.read_conclusion(run, conclude)
-        self.resolution = barriers.read_resolution(run, merge, rank) if merge else None
+        self.resolution = barriers.Resolution.read(run, self.segment, rank) if has_barrier else None
 
     def schemas(self) -> dict[str, pa.Schema]:
-        return {
+        schemas = {
             "documents": document_schema(self.run.manifest.schema, [*self.earlier, *self.stages]),
             "signals": signal_schema(self.stages),
             "rejected": REJECTED_SCHEMA,
         }
+        barrier = self.segment.barrier
+        return schemas | {"duplicates": duplicate_schema(barrier)} if isinstance(barrier, Deduplication) else schemas
 
     def portions(self) -> Iterator[Portion]:
         """The task's documents in batches, the time of reading counted."""
@@ -144,18 +149,35 @@ class _SieveTask:
             return
         given = dict(self.given)
         if self.resolution is not None:
-            given[self.stages[0].name] = barriers.align(self.resolution, portion.addresses)
+            given[self.stages[0].name] = self.resolution.of(portion.addresses)
         sieved = sieve(portion.batch, self.stages, self.stats, given)
         began = time.perf_counter()
         for lost in sieved.dropped:
             sinks["rejected"].write(self.sample.of(lost, portion.addresses))
         _write_kept(sieved, portion, sinks)
+        if "duplicates" in sinks:
+            sinks["duplicates"].write(self._duplicates(portion, sieved, given[self.stages[0].name]))
         if self.following is None:
             self.stats["output"]["documents"] += sieved.kept.num_rows
             self.stats["output"]["bytes"] += int(np.diff(sieved.kept.utf8.offsets).sum())
         self.stats["output"]["seconds"] += time.perf_counter() - began
         if self._reduces:
             self._reduce(sieved.kept, portion.addresses[sieved.rows])
+
+    def _duplicates(self, portion: Portion, sieved: Sieved, told: pa.Table) -> pa.Table:
+        """The documents of a batch that have duplicates, as `run.duplicates` shows them."""
+        assert self.resolution is not None
+        schema = self.schemas()["duplicates"]
+        kept = told["kept"].combine_chunks()
+        columns = {
+            "address": pa.array(portion.addresses),
+            "id": portion.batch.table["id"],
+            "kept": self.resolution.space.own_address(kept),
+            "kept_id": told["kept_id"],
+            "kept_run": told["kept_run"],
+            **{name: sieved.signals[f"{self.stages[0].name}.{name}"] for name in schema.names[5:]},
+        }
+        return pa.table(columns).filter(kept.is_valid())
 
     @property
     def _reduces(self) -> bool:
@@ -167,29 +189,27 @@ class _SieveTask:
         began = time.perf_counter()
         survey, barrier = self.following.survey, self.following.barrier
         if survey is not None:
-            self.rows.append(surveys.tally(survey, kept))
+            self.tallies.append(surveys.tally(survey, kept))
         elif barrier is not None:
-            self.rows.append(barriers.sketch(barrier, kept, addresses))
+            self.sketches.append(sketch(barrier, kept, addresses))
         spent = self.stats["stages"].setdefault(self.following.stages[0].name, {"seconds": 0.0})
         spent["seconds"] += time.perf_counter() - began
 
     def write_for_following(self) -> list[Written]:
-        """The file of the task's tallies or sketches, which may be empty; none if nobody needs it."""
+        """The files of the task's tallies or sketches, which may be empty; none if nobody needs them."""
         if not self._reduces:
             return []
         assert self.following
-        rows, self.rows = self.rows, []
         nothing = TextBatch(self.run.manifest.schema.empty_table(), self._no_signals())
         self._reduce(nothing, np.zeros(0, np.uint64))
-        kind = "tally" if self.following.survey else "sketch"
-        path = f"{self.phase.directory}/{kind}/{self.rank:05d}.parquet"
-        with ParquetSink(self.run.path, path, self.rows[0].schema) as sink:
-            if self.following.survey:
-                return [surveys.write_tally(sink, self.following.survey, [*self.rows, *rows])]
-            resolve = self.following.resolve
-            assert resolve is not None
-            assert resolve.num_tasks is not None
-            return [barriers.write_sketch(sink, [*self.rows, *rows], resolve.num_tasks)]
+        run, directory = self.run.path, self.phase.directory
+        if self.following.survey:
+            return [surveys.write_tally(run, directory, self.rank, self.following.survey, self.tallies)]
+        barrier, resolve = self.following.barrier, self.following.phase("resolve")
+        assert barrier is not None
+        assert resolve is not None
+        assert resolve.num_tasks is not None
+        return write_sketch(run, directory, self.rank, fold(barrier, self.sketches), resolve.num_tasks)
 
     def _no_signals(self) -> dict[str, pa.Array]:
         return {name: pa.array([], type_) for name, type_ in column_types([*self.earlier, *self.stages]).items()}
@@ -226,7 +246,7 @@ TASKS: dict[str, Callable[[Run, Phase, int, Report], Record]] = {
     "conclude": surveys.conclude_task,
     "sketch": surveys.sketch_task,
     "resolve": barriers.resolve_task,
-    "merge": barriers.merge_task,
+    **dict.fromkeys(clusters.STEPS, barriers.cluster_task),
     "write": write_task,
 }
 

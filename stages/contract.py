@@ -195,13 +195,12 @@ class Fitted(Stage):
 
 
 class Barrier(Stage):
-    """A stage that has to see all documents before it can say anything of one: deduplication is.
+    """A stage that has to see all documents before it can say anything of one.
 
-    It works in four steps, of which only `merge` holds more than a partition of the corpus: the links between
-    documents, no text. `sketch` reduces documents to small rows with a key. Rows of the whole corpus with equal keys
-    come together in one partition, where `resolve` links them; `merge` turns the links of all partitions into what is
-    to be said of single documents; `transform` says it. The engine carries rows between the steps and adds the columns
-    `address` and `priority`.
+    It works in three steps, none of which holds more than a partition of the corpus. `sketch` reduces documents to
+    small rows with a key. Rows of the whole corpus with equal keys come together in one partition, where `resolve` says
+    something of documents; what all partitions said of a document comes to its `transform`. The engine carries rows
+    between the steps and adds the columns `address` and `priority`. `Deduplication` has a step more.
     """
 
     within: tuple[str, ...] = ()
@@ -217,7 +216,7 @@ class Barrier(Stage):
 
     @abstractmethod
     def resolve(self, rows: pa.Table) -> pa.Table:
-        """What one partition says: a table of any schema.
+        """What one partition says: any number of rows a document, `address` and columns of its own.
 
         Args:
             rows: all rows with some of the keys: `key`, `address` (uint64: the document), columns of its own and, if
@@ -225,24 +224,46 @@ class Barrier(Stage):
         """
 
     @abstractmethod
-    def merge(self, links: pa.Table) -> pa.Table:
-        """What all partitions say together: one row for each document that there is anything to be said of.
+    def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
+        """The batch, with new text if the stage rewrites it, and the signals. `resolution` has a row for each document
+        of the batch: `address`, and each column of `resolve` as a list; null where nothing was said."""
+
+
+class Deduplication(Barrier):
+    """A barrier that finds documents which repeat another one, and keeps one of them.
+
+    Its `resolve` says which documents are linked. The engine finds the clusters, documents that are linked directly or
+    through others, however many partitions their links lie in; `settle` sees whole clusters and says who is kept.
+    """
+
+    by_key: ClassVar[bool] = False
+    """Documents are linked because rows are equal, and for nothing else. Then documents of a task with all rows equal
+    are one from there on, rows carry no `priority`, and earlier runs may be compared with."""
+    profile: ClassVar[tuple[str, ...]] = ()
+    """Columns of the sketch that tell of the document, not of the row: they are kept apart, and come to `settle`."""
+    settled_by: ClassVar[tuple[str, ...]] = ()
+    """Fields that only `settle` depends on."""
+
+    @abstractmethod
+    def resolve(self, rows: pa.Table) -> pa.Table:
+        """The links of one partition: `address`, `linked_to` (uint64), columns of its own."""
+
+    @abstractmethod
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
+        """Who is kept of whole clusters: `address`, `kept` (uint64, of the same cluster; itself if it is kept), columns
+        of its own; a row for each document of this run that there is anything to be said of.
 
         Args:
-            links: the tables that `resolve` gave, one after the other.
-
-        Returns:
-            `address`, columns of its own and, in deduplication, `kept` (uint64: the document kept in its place).
+            members: all documents of some clusters, cluster by cluster and in order of preference: `cluster` (uint64),
+                `address`, `copies` (int32: documents that it stands for, itself included), `kept_before` (bool: an
+                earlier run has kept or dropped it; those come first; null for this run's), `profile` columns.
+            links: those that `resolve` gave between them if it has columns of its own; else without rows.
         """
 
     @abstractmethod
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        """The batch, with new text if the stage rewrites it, and the signals.
-
-        Args:
-            resolution: a row for each document of the batch: the columns of `merge`, and `kept_id` if there is `kept`;
-                null where it said nothing.
-        """
+        """As any barrier's. `resolution` has `address`, the columns of `settle`, `kept_id`, and `kept_run`: the earlier
+        run that has the kept document, null if this one does. A document that another one stood for has its row."""
 
 
 class Survey(Stage):

@@ -121,3 +121,37 @@ def remove(text: str, spans: list[naive.Span], listed: set[str], min_chars: int)
         gap = raw[spans[i - 1].stop : spans[i].start] if i != kept[0] else b""
         out += gap + raw[spans[i].start : spans[i].stop]
     return out.decode(), len(gone), sum(len(span.text) for span in gone)
+
+
+def keep_greedily(
+    clusters: list[list[int]],
+    signatures: list[list[int]],
+    bands: list[list[int]],
+    before: list[bool | None],
+    min_equal: int,
+    max_listed: int,
+) -> list[int]:
+    """The kept document of each document: itself, another one, or -1 if an earlier run dropped it."""
+    out = [-1] * len(signatures)
+    for members in clusters:
+        kept: list[int] = []
+        for d in members:
+            if before[d] is not None:
+                if before[d]:
+                    out[d] = d
+                    kept.append(d)
+                continue
+            listed = set()
+            for band, key in enumerate(bands[d]):
+                listed |= set([k for k in kept if bands[k][band] == key][:max_listed])
+            near = [
+                k for k in sorted(listed, key=members.index) if equal_slots(signatures[k], signatures[d]) >= min_equal
+            ]
+            out[d] = near[0] if near else d
+            if not near:
+                kept.append(d)
+    return out
+
+
+def equal_slots(a: list[int], b: list[int]) -> int:
+    return sum(x == y for x, y in zip(a, b, strict=True))

@@ -7,10 +7,10 @@ import xxhash
 
 from stages.contract import (
     Allowed,
-    Barrier,
     Bounds,
     Census,
     Count,
+    Deduplication,
     Fact,
     Filter,
     Flag,
@@ -56,7 +56,7 @@ class Shorten(Map):
         return batch.with_text(pa.array(cut, pa.large_string())), signals
 
 
-class SameStart(Barrier):
+class SameStart(Deduplication):
     """Documents that begin with the same forty characters as another. Source: none, a toy."""
 
     duplicate: Fact = Flag()
@@ -71,20 +71,16 @@ class SameStart(Barrier):
         return pa.table({"row": pa.array(np.arange(batch.num_rows)), "key": pa.array(starts, pa.uint64())})
 
     def resolve(self, rows: pa.Table) -> pa.Table:
-        order = [
-            ("key", "ascending"),
-            *([("priority", "ascending")] if self.priority else []),
-            ("address", "ascending"),
-        ]
-        rows = rows.sort_by(order)
-        _, first, place, count = np.unique(
-            rows["key"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
-        )
+        _, first, place = np.unique(rows["key"].to_numpy(), return_index=True, return_inverse=True)
         addresses = rows["address"].to_numpy()
-        return pa.table({"address": addresses, "kept": addresses[first][place], "copies": count[place]})
+        return pa.table({"address": addresses, "linked_to": addresses[first][place]})
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        return links
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
+        _, first, place, count = np.unique(
+            members["cluster"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
+        )
+        addresses = members["address"].to_numpy()
+        return pa.table({"address": addresses, "kept": addresses[first][place], "copies": count[place]})
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         duplicate = pc.not_equal(resolution["address"], resolution["kept"])
@@ -172,7 +168,7 @@ class Share(Census):
         return {"share": np.array([shares[ord(text[:1] or " ")] for text in batch.table["text"].to_pylist()])}
 
 
-class SameVowels(SurveyedBarrier):
+class SameVowels(SurveyedBarrier, Deduplication):
     """Documents whose rarest vowel is as rare as another's; the rarest one comes from a sample. Source: none, a toy."""
 
     reads = ("profile.vector",)
@@ -203,10 +199,13 @@ class SameVowels(SurveyedBarrier):
         return pa.table({"row": np.arange(batch.num_rows), "key": key})
 
     def resolve(self, rows: pa.Table) -> pa.Table:
-        return SameStart.resolve(SameStart(priority=self.priority), rows)
+        return SameStart.resolve(SameStart(), rows).append_column("num_rows", pa.array([rows.num_rows] * rows.num_rows))
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        return links
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
+        ends = links["address"].to_pylist() + links["linked_to"].to_pylist()
+        assert set(ends) == set(members["address"].to_pylist())
+        assert min(links["num_rows"].to_pylist(), default=1) > 0
+        return SameStart.settle(SameStart(), members, links)
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         return batch, {"duplicate": pc.not_equal(resolution["address"], resolution["kept"]).combine_chunks()}

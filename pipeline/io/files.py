@@ -27,6 +27,12 @@ def is_local(fs: Any) -> bool:
     return bool(getattr(fs, "local_file", False))
 
 
+def absolute(path: str) -> str:
+    """The path of a directory, whatever the current one is."""
+    fs, name = filesystem_of(path.rstrip("/"))
+    return str(name) if is_local(fs) else path.rstrip("/")
+
+
 def exists(path: str) -> bool:
     fs, name = filesystem_of(path)
     return bool(fs.exists(name))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pipeline.io.files import absolute
 
 Format = Literal["auto", "parquet", "jsonl", "warc", "wet", "text"]
 
@@ -31,6 +33,15 @@ class Input(BaseModel):
     """A larger document is set aside in `rejected/`."""
     shard_bytes: int = Field(64 << 20, gt=0)
     """Large Parquet and plain JSONL files are split into parts of about this many bytes."""
+    against: tuple[str, ...] = ()
+    """Directories of finished runs whose documents are there already. `same_url`, `exact` and `minhash` compare with
+    them too, and with those that they were held against: every document that repeats one of theirs is a duplicate. They
+    must have had these stages, with the same settings."""
+
+    @field_validator("against")
+    @classmethod
+    def _from_anywhere(cls, against: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(absolute, against))
 
     @property
     def paths(self) -> tuple[str, ...]:

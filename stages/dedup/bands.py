@@ -28,12 +28,15 @@ class Bands(NamedTuple):
 PRESETS = {
     "fineweb": Bands(14, 8),
     "strict": Bands(20, 13),
+    "verified": Bands(32, 8),
 }
 """Settings of the field.
 
 - `fineweb`: 112 slots, as in FineWeb (Penedo et al. 2024, arXiv 2406.17557); finds 56 % at 0.7, 92 % at 0.8.
 - `strict`: 260 slots, as in NeMo Curator; finds 18 % at 0.7, 68 % at 0.8.
+- `verified`: 256 slots; finds 85 % at 0.7, 99.7 % at 0.8, of which those are taken whose estimate is `VERIFIED`.
 """
+VERIFIED = 0.75
 
 
 def band_keys(signatures: Signatures, num_bands: int, num_rows: int) -> npt.NDArray[np.uint64]:

@@ -65,15 +65,10 @@ class Lines(Barrier):
         _, places, counts = np.unique(rows["key"].to_numpy(), return_inverse=True, return_counts=True)
         return rows.filter(pa.array(counts[places] > self.max_copies)).select(["address", "line"])
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        return links.group_by("address", use_threads=False).aggregate([("line", "list")]).rename_columns(
-            ["address", "lines"]
-        )  # fmt: skip
-
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         spans = self._spans(batch)
         hashes = span_hashes(batch, spans, self.min_chars)
-        lists = resolution["lines"].combine_chunks()
+        lists = resolution["line"].combine_chunks()
         listed = np.asarray(lists.flatten()).astype(np.uint64)
         rows = np.asarray(pa.compute.list_parent_indices(lists)).astype(np.int64)
         drop = is_listed(_in_row(hashes, _rows(spans)), Listed.of(_in_row(listed, rows)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,52 +17,78 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from stages.contract import Allowed, Barrier, Bounds, Count, Fact, Flag, Label, Signals
-from stages.dedup.bands import PRESETS, Bands, band_keys, choose_bands
-from stages.dedup.components import components, link_equal, spanning_forest
+from stages.contract import Allowed, Bounds, Count, Deduplication, Fact, Flag, Label, Score, Signals
+from stages.dedup.bands import PRESETS, VERIFIED, Bands, band_keys, choose_bands
+from stages.dedup.components import link_equal, spanning_forest
 from stages.dedup.exact import EMPTY_KEY, exact_keys
-from stages.dedup.minhash import is_empty, signatures
+from stages.dedup.minhash import compact, compact_jaccard, is_empty, least_equal, signatures
 from stages.text.batch import TextBatch
 
 UInt64s = npt.NDArray[np.uint64]
+Int64s = npt.NDArray[np.int64]
 
 
-class Duplicates(Barrier):
-    """What `exact` and `minhash` share: all but the sketch, whose columns `key` and perhaps `rest` make up a key."""
+class Duplicates(Deduplication):
+    """What `exact`, `minhash` and `same_url` share: all but the sketch, whose columns `key` and perhaps `rest` make up
+    a key."""
+
+    by_key = True
 
     duplicate: Fact = Flag()
     """Another document of its cluster is kept."""
     duplicate_of: Label = Allowed()
     """Id of the document that is kept in its place; null for one that is kept."""
+    duplicate_in: Label = Allowed()
+    """The earlier run that has the document kept in its place; null if this one does."""
+    similarity: Score = Bounds()
+    """To the document that is kept in its place: 1 for equal keys; null for one that is kept."""
     cluster_size: Count = Bounds()
-    """Documents in its cluster, itself included."""
+    """Documents in its cluster, itself included, those of earlier runs too."""
 
     def resolve(self, rows: pa.Table) -> pa.Table:
         parts = [rows[name].to_numpy() for name in ("key", "rest") if name in rows.column_names]
-        addresses = rows["address"].to_numpy()
-        forest = spanning_forest(link_equal(np.column_stack(parts), addresses))
-        roots = np.unique(forest[:, 0])
-        linked = np.concatenate([forest[:, 1], roots])
-        columns = {"address": pa.array(linked), "linked_to": pa.array(np.concatenate([forest[:, 0], roots]))}
-        if "priority" in rows.column_names:
-            columns["priority"] = _look_up(rows, linked)
-        return pa.table(columns)
+        forest = spanning_forest(link_equal(np.column_stack(parts), rows["address"].to_numpy()))
+        return pa.table({"address": forest[:, 1], "linked_to": forest[:, 0]})
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        edges = np.column_stack([links["linked_to"].to_numpy(), links["address"].to_numpy()])
-        nodes, roots = components(edges[edges[:, 0] != edges[:, 1]])
-        groups = np.unique(roots, return_inverse=True)[1]
-        priority = _bytes(_look_up(links, nodes)) if "priority" in links.column_names else None
-        sizes = np.bincount(groups) if len(groups) else groups
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
+        """In each cluster the first document in order of preference is kept: of an earlier run, one that it kept."""
+        clusters, old = members["cluster"].to_numpy(), ~_mask(members["kept_before"].is_null())
+        starts = cluster_starts(clusters)
+        mine = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        eligible = ~old | _mask(pc.fill_null(members["kept_before"], False))
+        kept = _first_true(starts, eligible)[mine]
+        copies = np.bincount(mine, members["copies"].to_numpy(), minlength=len(starts) - 1)[mine]
+        return self.told(members, np.flatnonzero(~old), kept, copies)
+
+    def told(self, members: pa.Table, rows: Int64s, kept: Int64s, sizes: npt.NDArray[Any]) -> pa.Table:
+        """What `settle` says of some members, given the place of the kept document and the size of the cluster of
+        every member; nothing of those that are alone."""
+        rows, address = rows[sizes[rows] > 1], members["address"].to_numpy()
+        removed = kept[rows] != rows
+        similarity = np.full(len(rows), np.nan)
+        similarity[removed] = self.similarities(members, rows[removed], kept[rows][removed])
         return pa.table(
-            {"address": nodes, "kept": _best(groups, nodes, priority)[groups], "cluster_size": sizes[groups]}
+            {
+                "address": address[rows],
+                "kept": address[kept[rows]],
+                "similarity": pa.array(similarity, pa.float32(), from_pandas=True),
+                "cluster_size": pa.array(sizes[rows].astype(np.int32)),
+            }
         )
+
+    def similarities(self, members: pa.Table, first: Int64s, second: Int64s) -> npt.NDArray[np.float64]:
+        """Of pairs of members, given by their places."""
+        return np.ones(len(first))
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         duplicate = pc.fill_null(pc.not_equal(resolution["address"], resolution["kept"]), False).combine_chunks()
+        copy_of_kept = pc.and_(duplicate, resolution["similarity"].combine_chunks().is_null())
+        similarity = pc.if_else(copy_of_kept, pa.scalar(1.0, pa.float32()), resolution["similarity"].combine_chunks())
         return batch, {
             "duplicate": duplicate,
             "duplicate_of": pc.if_else(duplicate, resolution["kept_id"].combine_chunks(), None),
+            "duplicate_in": pc.if_else(duplicate, resolution["kept_run"].combine_chunks(), None),
+            "similarity": pc.if_else(duplicate, similarity, None),
             "cluster_size": pc.fill_null(resolution["cluster_size"], 1).combine_chunks(),
         }
 
@@ -93,9 +119,18 @@ class MinHash(Duplicates):
     document of fewer words than an n-gram is linked only to those of the same words, one without words to none.
     """
 
-    preset: Literal["fineweb", "strict"] = "fineweb"
+    version = 2
+    profile = ("signature", "bands")
+    settled_by = ("min_similarity",)
+
+    preset: Literal["fineweb", "strict", "verified"] = "fineweb"
     """`fineweb`: 14 bands of 8 rows, finds 56 % of pairs at a similarity of 0.7 and 92 % at 0.8. `strict`: 20 bands of
-    13 rows, finds 18 % and 68 %."""
+    13 rows, finds 18 % and 68 %. `verified`: 32 bands of 8 rows, finds 85 % and 99.7 %, and `min_similarity` is
+    0.75."""
+    min_similarity: float | None = Field(None, ge=0, le=1)
+    """Estimated similarity to the kept document that a duplicate has at least. Documents of a cluster are taken in
+    order of preference: one that is less similar to each kept document with which it shares a band (of the first 64 of
+    every band) is kept as well. `null` leaves it to the preset."""
     num_bands: int | None = Field(None, ge=1)
     """Instead of the preset's."""
     num_rows: int | None = Field(None, ge=1)
@@ -123,29 +158,80 @@ class MinHash(Duplicates):
         return Bands(self.num_bands, self.num_rows)
 
     def assets(self) -> Mapping[str, str]:
-        return {} if self.threshold is None else {"bands": "{} x {}".format(*self.bands)}
+        chosen = {} if self.threshold is None else {"bands": "{} x {}".format(*self.bands)}
+        return chosen if self.least_similarity is None else {**chosen, "profile": "with bands"}
 
     def sketch(self, batch: TextBatch) -> pa.Table:
         num_bands, num_rows = self.bands
         found = signatures(batch, self.ngram_size, num_bands * num_rows)
         rows = np.flatnonzero(~is_empty(found))
         keys = band_keys(found[rows], num_bands, num_rows)
-        return pa.table({"row": np.repeat(rows, num_bands), "key": keys.reshape(-1)})
+        places = pa.array(np.repeat(np.arange(len(rows), dtype=np.int32), num_bands))
+        columns = {"row": pa.array(np.repeat(rows, num_bands)), "key": pa.array(keys.reshape(-1))}
+        profile = {"signature": compact(found[rows])}
+        if self.least_similarity is not None:
+            profile["bands"] = keys.astype(np.uint32).view(np.uint8)
+        told = {name: pa.DictionaryArray.from_arrays(places, _binary(matrix)) for name, matrix in profile.items()}
+        return pa.table({**columns, **told})
+
+    @property
+    def least_similarity(self) -> float | None:
+        """The `min_similarity` in force."""
+        is_preset = self.num_bands is None and self.threshold is None
+        return (
+            VERIFIED if self.min_similarity is None and is_preset and self.preset == "verified" else self.min_similarity
+        )
+
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
+        if self.least_similarity is None:
+            return super().settle(members, links)
+        from stages.dedup import kernels_similarity
+
+        signature, bands = (_matrix(members[name]) for name in ("signature", "bands"))
+        kept_before = members["kept_before"]
+        settled = ~_mask(kept_before.is_null())
+        kept = np.empty(members.num_rows, np.int64)
+        kernels_similarity.keep_greedily(
+            cluster_starts(members["cluster"].to_numpy()),
+            signature,
+            bands.view(np.uint32),
+            settled,
+            _mask(pc.fill_null(kept_before, False)),
+            least_equal(self.least_similarity, signature.shape[1]),
+            kept,
+        )
+        told = kept >= 0
+        sizes = np.bincount(kept[told], members["copies"].to_numpy()[told], minlength=members.num_rows)
+        return self.told(members, np.flatnonzero(~settled), kept, sizes[kept])
+
+    def similarities(self, members: pa.Table, first: Int64s, second: Int64s) -> npt.NDArray[np.float64]:
+        return compact_jaccard(_matrix(members["signature"]), first, second)
 
 
-def _look_up(table: pa.Table, addresses: UInt64s) -> pa.Array:
-    """The `priority` of documents that the table names."""
-    known, places = np.unique(table["address"].to_numpy(), return_index=True)
-    return table["priority"].combine_chunks().take(pa.array(places[np.searchsorted(known, addresses)]))
+def cluster_starts(clusters: UInt64s) -> Int64s:
+    """Where each run of equal numbers begins, and the end."""
+    return np.append(np.flatnonzero(np.diff(clusters, prepend=~clusters[:1]) != 0), len(clusters)).astype(np.int64)
 
 
-def _bytes(column: pa.Array) -> npt.NDArray[np.bytes_]:
+def _first_true(starts: Int64s, mask: npt.NDArray[np.bool_]) -> Int64s:
+    """The first place in each run where the mask is true; every run has one."""
+    places = np.flatnonzero(mask)
+    return places[np.searchsorted(places, starts[:-1])]
+
+
+def _mask(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return column.to_numpy(zero_copy_only=False).astype(np.bool_) if len(column) else np.zeros(0, np.bool_)
+
+
+def _binary(matrix: npt.NDArray[np.uint8]) -> pa.Array:
+    """The rows of a matrix of bytes, one value each."""
+    matrix = np.ascontiguousarray(matrix)
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(matrix.shape[1]), len(matrix), [None, pa.py_buffer(matrix)])
+
+
+def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """The inverse of `_binary`."""
+    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     width = column.type.byte_width
-    return np.frombuffer(column.buffers()[1], f"S{width}", len(column), column.offset * width)
-
-
-def _best(groups: npt.NDArray[np.int64], nodes: UInt64s, priority: npt.NDArray[np.bytes_] | None) -> UInt64s:
-    """The document to keep in each group: that of the smallest priority, then of the smallest address."""
-    order = np.lexsort([nodes, *([] if priority is None else [priority]), groups])
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    return nodes[order][starts]
+    values = np.frombuffer(array.buffers()[1] or b"", np.uint8, len(array) * width, array.offset * width)
+    return values.reshape(len(array), width)

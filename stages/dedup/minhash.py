@@ -17,6 +17,10 @@ from stages.errors import ConfigError
 from stages.text.batch import TextBatch
 
 Signatures = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float64]
+Compact = npt.NDArray[np.uint8]
+_ACCIDENTAL = 1 / 256
+"""Share of different slots whose lowest eight bits are equal."""
 
 
 def signatures(
@@ -41,6 +45,27 @@ def signatures(
     out = np.empty((batch.num_rows, num_perm), np.uint32)
     kernels_minhash.sketch(words.hash, words.bounds, ngram_size, out)
     return out
+
+
+def compact(signature: Signatures) -> Compact:
+    """The lowest eight bits of every slot, which are as good as all for estimating similarities (b-bit minwise hashing,
+    Li and König 2010): a quarter of the size, for a little more variance."""
+    return signature.astype(np.uint8)
+
+
+def compact_jaccard(signatures: Compact, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]) -> Floats:
+    """Estimated similarity of pairs of rows of `signatures`, corrected for slots that agree by accident; in [0, 1]."""
+    from stages.dedup import kernels_similarity
+
+    count = np.empty(len(first), np.int64)
+    kernels_similarity.count_equal(signatures, first, second, count)
+    share = count / max(signatures.shape[1], 1)
+    return np.maximum((share - _ACCIDENTAL) / (1 - _ACCIDENTAL), 0.0)
+
+
+def least_equal(similarity: float, num_perm: int) -> int:
+    """The fewest equal slots of compact signatures whose estimate reaches a similarity."""
+    return int(np.ceil(num_perm * (similarity * (1 - _ACCIDENTAL) + _ACCIDENTAL) - 1e-9))
 
 
 def is_empty(signature: Signatures) -> npt.NDArray[np.bool_]:

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 import pipeline
 import stages
-from pipeline.barriers import align, first_key, sketch
+from pipeline.barriers import align
+from pipeline.exchange import first_key
 from pipeline.plan import split
 from pipeline.priority import sortable
+from pipeline.sketches import sketch
 from stages.errors import ConfigError, RunError, StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
@@ -152,7 +154,9 @@ def survivors(run: pipeline.Run) -> set[str]:
 
 def test_a_run_with_a_barrier(done):
     names = [phase.name for phase in done.plan.phases]
-    assert names == ["01-sieve", "02-same_start-resolve", "03-same_start-merge", "04-sieve", "05-write"]
+    steps = ["resolve", "shrink", "shrink", "root", "connect", "collect", "settle"]
+    between = [f"{number:02d}-same_start-{step}" for number, step in enumerate(steps, 2)]
+    assert names == ["01-sieve", *between, "09-sieve", "10-write"]
     assert done.plan.phases[1].num_tasks > 2
     assert survivors(done) == kept_by_brute_force()
     signals = done.signals.to_table()
@@ -272,7 +276,7 @@ def test_categories_and_decimals_may_be_compared(tmp_path):
 
 def test_damage_between_the_segments_is_seen_before_it_spreads(folder):
     found = run(folder, "spread")
-    for phase in ("04", "05"):
+    for phase in ("09", "10"):
         for record in Path(found.path).glob(f"phases/{phase}-*/completions/*"):
             record.unlink()
     file = max(Path(found.path).glob("phases/01-*/documents/*.parquet"), key=lambda file: file.stat().st_size)

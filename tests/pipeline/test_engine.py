@@ -19,7 +19,7 @@ from tests.corpus import write_jsonl
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["exact", "gopher", "repetition", {"c4": {"terminal_punctuation": False}}, "fineweb", "minhash"]
-KINDS = ("documents", "signals", "rejected")
+KINDS = ("documents", "signals", "rejected", "duplicates/exact", "duplicates/minhash")
 
 
 def digest(run: Path) -> dict[str, str]:
@@ -92,11 +92,15 @@ def test_the_number_of_workers_changes_no_byte(folder, reference, workers):
     assert digest(Path(run.path)) == digest(Path(reference.path))
 
 
-def launch(folder: Path, name: str) -> subprocess.Popen:
+def parted(folder: Path, name: str) -> dict:
+    """The same run with its barriers in four partitions and all the steps that takes."""
+    whole = config(folder, name)
+    return whole | {"execution": whole["execution"] | {"partition_bytes": 700_000}}
+
+
+def launch(config: dict) -> subprocess.Popen:
     code = "import pipeline, json, sys; pipeline.run(json.loads(sys.argv[1]), workers=2)"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(config(folder, name))], cwd=ROOT, stderr=subprocess.DEVNULL
-    )
+    return subprocess.Popen([sys.executable, "-c", code, json.dumps(config)], cwd=ROOT, stderr=subprocess.DEVNULL)
 
 
 def workers_of(process: subprocess.Popen) -> list[psutil.Process]:
@@ -113,7 +117,7 @@ def num_done(run: Path) -> int:
 def test_killed_workers_and_a_killed_launch_change_no_byte(folder, reference):
     """SIGKILL to five workers at odd moments, then to the launch itself; then the run is resumed."""
     run, rng, kills = folder / "killed", random.Random(1), 0
-    process = launch(folder, "killed")
+    process = launch(parted(folder, "killed"))
     while process.poll() is None and kills < 5:
         time.sleep(rng.uniform(0.02, 0.1))
         busy = workers_of(process)
@@ -124,14 +128,14 @@ def test_killed_workers_and_a_killed_launch_change_no_byte(folder, reference):
     process.wait()
     assert kills == 5
     before = num_done(run)
-    resumed = pipeline.run(config(folder, "killed"), workers=2)
+    resumed = pipeline.run(parted(folder, "killed"), workers=2)
     assert digest(Path(resumed.path)) == digest(Path(reference.path))
     assert before > 0
     assert resumed.stats["output"] | {"seconds": 0} == reference.stats["output"] | {"seconds": 0}
 
 
 def test_two_launches_do_not_share_a_directory(folder, tmp_path):
-    process = launch(folder, "shared")
+    process = launch(config(folder, "shared"))
     while process.poll() is None and num_done(folder / "shared") < 1:
         time.sleep(0.02)
     with pytest.raises(RunError, match="another launch is at work on"):
@@ -150,7 +154,7 @@ def test_a_stage_that_cannot_be_set_up_says_why_at_once(tmp_path):
 
 
 def test_ctrl_c_stops_and_the_next_launch_goes_on(folder, reference):
-    process = launch(folder, "stopped")
+    process = launch(config(folder, "stopped"))
     while process.poll() is None and num_done(folder / "stopped") < 3:
         time.sleep(0.02)
     children = workers_of(process)

@@ -85,8 +85,7 @@ def test_phases_come_in_order(done):
         ("", "sieve"),
         ("same_vowels", "conclude"),
         ("same_vowels", "sketch"),
-        ("same_vowels", "resolve"),
-        ("same_vowels", "merge"),
+        *(("same_vowels", kind) for kind in ("resolve", "shrink", "shrink", "root", "connect", "collect", "settle")),
         ("", "sieve"),
         ("", "write"),
     ]
@@ -117,7 +116,7 @@ def test_attachments_travel_and_transient_ones_stay_behind(done, texts):
 
 
 def test_a_surveyed_barrier_samples_by_hash(done, folder):
-    conclude = done.plan.segments[3].conclude
+    conclude = done.plan.segments[3].phase("conclude")
     (file,) = Path(done.path, conclude.directory, "references").iterdir()
     assert pq.read_table(file)["num_rows"].to_pylist() == [50]
     kept = done.documents.to_table(columns=["profile.vector"]).to_pylist()

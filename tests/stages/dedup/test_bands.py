@@ -38,7 +38,11 @@ def test_documents_without_words_have_no_key() -> None:
 def test_curves_of_the_presets() -> None:
     assert s_curve(1, 1, 0.3) == pytest.approx(0.3)
     found = {name: s_curve(*bands, [0.6, 0.7, 0.8]).round(3).tolist() for name, bands in PRESETS.items()}
-    assert found == {"fineweb": [0.211, 0.565, 0.924], "strict": [0.026, 0.177, 0.677]}
+    assert found == {
+        "fineweb": [0.211, 0.565, 0.924],
+        "strict": [0.026, 0.177, 0.677],
+        "verified": [0.418, 0.85, 0.997],
+    }
 
 
 def test_settings_that_cannot_be_are_refused() -> None:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.dedup.components import components, link_equal, spanning_forest
+from stages.dedup.components import (
+    both_ways,
+    components,
+    components_by_range,
+    link_equal,
+    look_up_roots,
+    provisional_roots,
+    scatter,
+    spanning_forest,
+    unscatter,
+)
 from tests import naive_dedup
 
 BIG = 2**64 - 1
@@ -112,3 +124,59 @@ def test_wrong_shapes_are_refused() -> None:
         link_equal(column([1, 2]), column([1]))
     with pytest.raises(ValueError, match="not \\(e, 2\\)"):
         components(column([1, 2]))
+
+
+def in_parts(
+    edges: np.ndarray, num_parts: int, num_rounds: int, num_ranges: int, folder: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and roots as a run with several partitions finds them; `num_ranges` are those of the last step."""
+    firsts = np.array([-(-(part << 64) // num_parts) for part in range(num_parts + 1)], object)
+
+    def exchange(tables: list[np.ndarray]) -> list[np.ndarray]:
+        every = both_ways(np.concatenate(tables))
+        places = np.searchsorted(firsts[:-1].astype(np.uint64), scatter(every[:, 0]), side="right") - 1
+        return [every[places == part] for part in range(num_parts)]
+
+    parts = exchange([edges])
+    for _ in range(num_rounds):
+        parts = exchange([spanning_forest(part) for part in parts])
+    told = [provisional_roots(part, firsts[i], firsts[i + 1] - 1) for i, part in enumerate(parts)]
+    labels = np.concatenate([own for own, _ in told])
+    final = np.concatenate(list(components_by_range([scatter(joins) for _, joins in told], num_ranges, folder)))
+    assert (final[1:, 0] > final[:-1, 0]).all()
+    return labels[:, 0], look_up_roots(final, scatter(labels[:, 1]))
+
+
+def grouping(nodes: np.ndarray, roots: np.ndarray) -> dict[int, int]:
+    """For every node the smallest node of its group."""
+    smallest: dict[int, int] = {}
+    for node, root in sorted(zip(nodes.tolist(), roots.tolist(), strict=True)):
+        smallest.setdefault(root, node)
+    return {node: smallest[root] for node, root in zip(nodes.tolist(), roots.tolist(), strict=True)}
+
+
+@settings(deadline=None, max_examples=200)
+@given(EDGES, st.integers(1, 5), st.integers(0, 2), st.integers(1, 4))
+def test_components_are_found_in_parts(
+    edges: list[tuple[int, int]], num_parts: int, num_rounds: int, num_ranges: int
+) -> None:
+    edges = [(a, b) for a, b in edges if a != b]
+    with TemporaryDirectory() as folder:
+        nodes, roots = in_parts(table(edges), num_parts, num_rounds, num_ranges, Path(folder))
+    assert len(set(nodes.tolist())) == len(nodes)
+    assert grouping(nodes, roots) == naive_dedup.components(edges)
+
+
+@pytest.mark.parametrize("num_rounds", [0, 2])
+def test_a_chain_too_long_for_the_rounds_is_joined_all_the_same(num_rounds: int, tmp_path: Path) -> None:
+    chain = np.arange(30_000, dtype=np.uint64)
+    nodes, roots = in_parts(np.column_stack([chain[:-1], chain[1:]]), 8, num_rounds, 5, tmp_path)
+    assert len(nodes) == 30_000
+    assert len(np.unique(roots)) == 1
+
+
+def test_scattered_ids_come_back_and_lie_evenly() -> None:
+    ids = np.arange(100_000, dtype=np.uint64) << np.uint64(3)
+    assert np.array_equal(unscatter(scatter(ids)), ids)
+    counts = np.bincount((scatter(ids) >> np.uint64(60)).astype(np.int64), minlength=16)
+    assert abs(counts - 100_000 / 16).max() < 5 * np.sqrt(100_000 / 16)

@@ -23,6 +23,13 @@ class Digits(Duplicates):
         return pa.table({"row": rows, "key": spread})
 
 
+class Copies(Duplicates):
+    """Documents that are all the same, whatever their text. Source: none, a toy."""
+
+    def sketch(self, batch: TextBatch) -> pa.Table:
+        return pa.table({"row": np.arange(batch.num_rows), "key": np.full(batch.num_rows, 7, np.uint64)})
+
+
 def clusters(texts: list[str]) -> list[int]:
     """For each text the first one that it is joined to by shared digits."""
     root = list(range(len(texts)))
@@ -92,17 +99,24 @@ def test_minhash_finds_changed_copies_and_leaves_others():
 def test_an_empty_corpus_and_empty_documents():
     for stage in (Exact(), MinHash()):
         assert verdicts(stage, TextBatch.from_texts([])) == []
-        nothing = {"duplicate": False, "duplicate_of": None, "cluster_size": 1}
+        nothing = {
+            "duplicate": False,
+            "duplicate_of": None,
+            "duplicate_in": None,
+            "similarity": None,
+            "cluster_size": 1,
+        }
         assert verdicts(stage, TextBatch.from_texts(["", " \n", "..."])) == [nothing] * 3
 
 
-def test_a_million_copies_are_one_cluster():
-    """Straight into the steps: sketching a million texts would be the text pass's time."""
-    rows = pa.table({"key": np.full(10**6, 7, np.uint64), "address": np.arange(10**6, dtype=np.uint64)})
-    stage = MinHash()
-    found = stage.merge(stage.resolve(rows))
-    assert set(found["kept"].to_pylist()) == {0}
-    assert set(found["cluster_size"].to_pylist()) == {10**6}
+@pytest.mark.parametrize("by_key", [True, False])
+def test_a_million_copies_are_one_cluster(by_key, monkeypatch):
+    """Folded in their task, or every one of them through all steps."""
+    monkeypatch.setattr(Copies, "by_key", by_key)
+    batch = TextBatch(pa.table({"id": pa.nulls(10**6, pa.string()), "text": pa.nulls(10**6, pa.large_string())}))
+    found = resolution_of(Copies(), batch)
+    assert found["kept"].unique().to_pylist() == [0]
+    assert found["cluster_size"].unique().to_pylist() == [10**6]
 
 
 def test_bands_of_ones_own():

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import combinations
+from math import comb
+from typing import Literal
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from stages.contract import run_stage
 from stages.dedup.bands import PRESETS, band_keys, s_curve
 from stages.dedup.components import components, link_equal
-from stages.dedup.minhash import jaccard, signatures
+from stages.dedup.duplicates import MinHash
+from stages.dedup.minhash import jaccard, least_equal, signatures
 from stages.text.batch import TextBatch
 from tests import naive_dedup, planted
 from tests.reference.oracle import data_path
+from tests.resolution import resolution_of
 
 NUM_PERM = 260
 NGRAM = 5
 Pair = tuple[int, int]
+Preset = Literal["fineweb", "strict", "verified"]
 
 
 def exact_jaccard(documents: list[str]) -> dict[Pair, float]:
@@ -88,6 +94,41 @@ def test_linked_groups_are_the_components_of_the_candidates(corpus: tuple[list[s
     edges = np.concatenate([link_equal(np.ascontiguousarray(column), ids) for column in keys.T])
     nodes, root = components(edges)
     assert dict(zip(nodes.tolist(), root.tolist(), strict=True)) == naive_dedup.components(candidates(keys))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_whole_stage_drops_as_often_as_the_curve_says(
+    corpus: tuple[list[str], dict[Pair, float]], preset: Preset
+) -> None:
+    """Every document resembles one other, if any: it goes if the two are candidates and, in `verified`, if their
+    estimate is high enough."""
+    documents, similarity = corpus
+    batch, stage = TextBatch.from_texts(documents), MinHash(preset=preset)
+    _, columns = run_stage(stage, batch, resolution_of(stage, batch, num_partitions=3))
+    of = columns["duplicate_of"].to_pylist()
+    assert all(of[first] is None for first in range(0, len(documents), 2))
+    assert all(of[i] in (None, str(i - 1)) for i in range(1, len(documents), 2)), "no pair but the planted ones"
+    bins = defaultdict(list)
+    for i in range(1, len(documents), 2):
+        value = similarity.get((i - 1, i), 0.0)
+        bins[min(int(value * 10), 9)].append((value, of[i] is not None))
+    for number, members in sorted(bins.items()):
+        values = np.array([value for value, _ in members])
+        probabilities = s_curve(*stage.bands, values)
+        if preset == "verified":
+            probabilities = probabilities * estimated_at_least(values, 0.75, 256)
+            if number == 7:  # the estimate varies less than a binomial does: told apart best where that matters least
+                continue
+        assert_expected(sum(dropped for _, dropped in members), probabilities, f"{preset}, {number / 10} and more")
+
+
+def estimated_at_least(values: np.ndarray, similarity: float, num_perm: int) -> np.ndarray:
+    """The probability that so many of independent slots agree, or more."""
+    least = least_equal(similarity, num_perm)
+    agree = values + (1 - values) / 256
+    counts = np.arange(least, num_perm + 1)
+    chances = np.array([comb(num_perm, int(k)) for k in counts], float)
+    return np.array([(chances * p**counts * (1 - p) ** (num_perm - counts)).sum() for p in agree])
 
 
 @pytest.mark.parametrize("name", planted.EDITS)
