@@ -85,11 +85,11 @@ class Substring(Barrier):
 
     def merge(self, links: pa.Table) -> pa.Table:
         return links.group_by("address", use_threads=False).aggregate([("passage", "list")]).rename_columns(
-            ["address", "passages"]
+            ["address", "passage"]
         )  # fmt: skip
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        lists = resolution["passages"].combine_chunks()
+        lists = resolution["passage"].combine_chunks()
         packed = np.asarray(lists.flatten()).astype(np.uint64)
         rows = np.asarray(pa.compute.list_parent_indices(lists)).astype(np.int64)
         first, stop = (packed >> np.uint64(32)).astype(np.int64), (packed & _LOW_HALF).astype(np.int64)

@@ -145,7 +145,7 @@ def test_finds_what_brute_force_finds(min_words, num_windows):
     found = 0
     for seed in range(8):
         corpus = planted_corpus(random.Random(seed))
-        lists = resolution_of(stage, TextBatch.from_texts(corpus))["passages"].to_pylist()
+        lists = resolution_of(stage, TextBatch.from_texts(corpus))["passage"].to_pylist()
         mine = [{w for p in row or [] for w in range(p >> 32, p & 0xFFFFFFFF)} for row in lists]
         perhaps = naive_passages.repeats(corpus, stage.window)
         assert all(words <= allowed for words, allowed in zip(mine, perhaps, strict=True))
