@@ -60,7 +60,7 @@ class Decontamination(Map):
     removed_char_ratio: Ratio = Bounds()
     """Code points cut out, over code points of the text before."""
 
-    benchmarks: dict[str, tuple[str, ...]]
+    benchmarks: dict[str, tuple[str, ...]] = Field({}, validate_default=True)
     """Files by the benchmark's name: `{gsm8k: gsm8k/test.jsonl:question+answer, mmlu: [a.parquet:question+choices]}`.
     JSON lines or Parquet, with the columns that make up an item (`text` if none are named; all strings in lists and
     objects count), or text with an item a line; paths or URLs, perhaps compressed."""

@@ -184,6 +184,7 @@ def test_what_cannot_be_read_is_told(tmp_path, name, content, columns, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({}, "name a benchmark"),
         ({"benchmarks": {}}, "name a benchmark"),
         ({"benchmarks": {"a b": "x.txt"}}, "letters, digits"),
         ({"benchmarks": {"a": []}}, "has no files"),
