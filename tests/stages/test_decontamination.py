@@ -61,7 +61,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS, TEXTS, st.integers(1, 6), st.integers(0, 3), st.integers(0, 3))
 def test_equals_its_twin(tmp_path, documents, asked, min_words, more, margin):
     stage = Decontamination(
