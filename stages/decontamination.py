@@ -69,7 +69,7 @@ class Decontamination(Map):
     ngram_size: int = Field(13, ge=2)
     """Words in an n-gram."""
     min_words: int = Field(8, ge=1)
-    """Words of the shortest item that is looked for; at most `ngram_size`. GPT-3 takes eight as well."""
+    """Words of the shortest item that is looked for; at most `ngram_size`. Eight is the least in GPT-3's analysis."""
     margin_words: int = Field(35, ge=0)
     """Words that are cut on both sides of a passage as well: about GPT-3's 200 characters of English."""
 
