@@ -3,14 +3,14 @@
     python -m benchmarks.dedup TEXTS [--documents N] [--repetitions N] [--sides NAME ...] [--full NAME ...]
 
 Text in, kept documents out (`benchmarks/dedup_peers.py`), each side in a process of its own on one core, in turns.
-Seconds are from the start of the process to its end, so starting up is counted; beside them the processor time, which
+Seconds are from the start of the process to its end, so starting up is counted; beside them the processor's, which
 other processes on the machine disturb less, and the largest resident set.
 
 The input is real documents, from a Parquet file or a folder of them (column `text`; `python -m benchmarks.corpus` makes
 one); pages of more than 6,000 characters are cut into sections of about 3,000, and equal ones left out. One in ten is
-an edited copy of one of 800 characters or more somewhere in front of it; it is found if not both of the pair are kept.
-Slow sides get the first part of the documents, and their rates are extrapolated linearly, which is said; `--full` names
-sides that get everything nevertheless.
+an edited copy of one of 800 characters or more up to 1,000 documents before; it is found if not both are kept.
+Slow sides get the first part of the documents, and their seconds are extrapolated linearly, which is said: what 100
+documents take, which is nearly all start-up, counts once. `--full` names sides that get everything nevertheless.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.heuristics import pin
 
 PARTS = {"datatrove": 40, "datasketch": 8, "text-dedup": 8, "rensa": 2}
 """Sides that get one in so many of the documents."""
+START, NEAR = 100, 1000
 COPIES = 0.1
 MIN_CHARS = 800
 SECTION_CHARS = 3000
@@ -106,7 +108,7 @@ class Corpus:
 
     @classmethod
     def of(cls, originals: list[str], size: int) -> Corpus:
-        """`size` documents: originals in order, and edited copies of some at random places behind them."""
+        """`size` documents: originals in order, and edited copies of some a little behind them."""
         rng = random.Random(0)
         num_originals = size - int(size * COPIES)
         rows = [(float(i), str(i), text) for i, text in enumerate(originals[:num_originals])]
@@ -114,7 +116,7 @@ class Corpus:
         long = [i for i, (_, _, text) in enumerate(rows) if len(text) >= MIN_CHARS]
         for number, i in enumerate(rng.sample(long, int(size * COPIES))):
             name = list(EDITS)[number % len(EDITS)]
-            rows.append((rng.uniform(i, num_originals), f"{i}+", EDITS[name](rows[i][2], rng)))
+            rows.append((rng.uniform(i, min(i + NEAR, num_originals)), f"{i}+", EDITS[name](rows[i][2], rng)))
             pairs.append((str(i), f"{i}+", name))
         rows.sort()
         return cls([row[1] for row in rows], [row[2] for row in rows], pairs)
@@ -193,38 +195,61 @@ def main() -> None:
         f"{len(corpus.ids):,} documents, {size / len(corpus.ids):,.0f} bytes on average, {len(corpus.pairs):,} copies"
     )
     with tempfile.TemporaryDirectory(prefix="tamis-dedup-") as folder:
-        parts, results = {}, {}
+        start = Path(folder, "start.parquet")
+        corpus.part(START).write(start)
+        parts = {}
         for name in installed(options.sides):
-            divisor = 1 if name in options.full else PARTS.get(name, 1)
-            parts[name] = corpus.part(len(corpus.ids) // divisor)
+            parts[name] = corpus.part(len(corpus.ids) // (1 if name in options.full else PARTS.get(name, 1)))
             parts[name].write(Path(folder, f"{name}.parquet"))
-            results[name] = perform(name, Path(folder, f"{name}.parquet"), Path(folder, name))  # warms caches
-        several: dict[str, list[Result]] = {name: [] for name in results}
+            perform(name, start, Path(folder, name))  # warms caches
+        several: dict[str, list[Measured]] = {name: [] for name in parts}
         for _ in range(options.repetitions):
             for name, runs in several.items():
-                runs.append(perform(name, Path(folder, f"{name}.parquet"), Path(folder, name)))
-    report(parts, several)
+                output = Path(folder, name)
+                runs.append(
+                    Measured(perform(name, start, output), perform(name, output.with_suffix(".parquet"), output))
+                )
+    report(len(corpus.ids), parts, several)
 
 
-def report(parts: dict[str, Corpus], several: dict[str, list[Result]]) -> None:
+class Measured(NamedTuple):
+    """One side with `START` documents, and with its part of them."""
+
+    start: Result
+    whole: Result
+
+    def extrapolated(self, seconds: str, count: int, wanted: int) -> float:
+        """Seconds for `wanted` documents, of `count` that were measured, the start of the process counted once."""
+        first, last = getattr(self.start, seconds), getattr(self.whole, seconds)
+        return float(last if count == wanted else first + (last - first) * (wanted - START) / (count - START))
+
+
+def report(wanted: int, parts: dict[str, Corpus], several: dict[str, list[Measured]]) -> None:
     """Print a table of speeds and one of recall."""
-    rates = {}
-    print("\n| | documents | seconds | of processor | spread | documents/s | kept | peak MiB |\n|---|" + "---:|" * 7)
+    totals: dict[str, list[float]] = {}
+    print(
+        f"\n| | documents | s | start, s | {wanted:,}, s | processor, s | spread, s | kept | peak MiB |\n|---|"
+        + "---:|" * 8
+    )
     for name, runs in several.items():
-        walls, count = [run.wall_s for run in runs], len(parts[name].ids)
-        rates[name] = count / statistics.median(walls)
+        count = len(parts[name].ids)
+        walls = [run.extrapolated("wall_s", count, wanted) for run in runs]
+        processor = statistics.median(run.extrapolated("cpu_s", count, wanted) for run in runs)
+        totals[name] = [statistics.median(walls), processor]
         cells = [
-            f"{count:,}", f"{statistics.median(walls):,.1f}", f"{statistics.median(run.cpu_s for run in runs):,.1f}",
-            f"{min(walls):,.1f} to {max(walls):,.1f}", f"{rates[name]:,.0f}",
-            f"{len(runs[0].kept) / count:.1%}", f"{max(run.peak_mib for run in runs):,.0f}",
+            f"{count:,}", f"{statistics.median(run.whole.wall_s for run in runs):,.1f}",
+            f"{statistics.median(run.start.wall_s for run in runs):,.1f}",
+            f"{totals[name][0]:,.1f}", f"{processor:,.1f}",
+            f"{min(walls):,.1f} to {max(walls):,.1f}", f"{len(runs[0].whole.kept) / count:.1%}",
+            f"{max(run.whole.peak_mib for run in runs):,.0f}",
         ]  # fmt: skip
         print(f"| {name} | {' | '.join(cells)} |")
-    for name, rate in rates.items():
-        if name != "tamis" and "tamis" in rates:
-            fewer = len(parts[name].ids) < len(parts["tamis"].ids)
-            print(f"tamis to {name}: {rates['tamis'] / rate:.1f}" + (" (its rate taken as linear)" if fewer else ""))
+    ours = totals.get("tamis", [1.0, 1.0])
+    for name, (wall, processor) in totals.items():
+        linear = " (extrapolated)" if len(parts[name].ids) < wanted else ""
+        print(f"{name} to tamis: {wall / ours[0]:.1f}, by processor {processor / ours[1]:.1f}{linear}")
     print(f"\n| edit | {' | '.join(several)} |\n|---|{'---:|' * len(several)}")
-    recall = {name: parts[name].recall(runs[0].kept) for name, runs in several.items()}
+    recall = {name: parts[name].recall(runs[0].whole.kept) for name, runs in several.items()}
     for edit in EDITS:
         print(f"| {edit} | {' | '.join(f'{recall[name][edit]:.2f}' for name in several)} |")
 

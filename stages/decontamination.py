@@ -60,7 +60,7 @@ class Decontamination(Map):
     removed_char_ratio: Ratio = Bounds()
     """Code points cut out, over code points of the text before."""
 
-    benchmarks: dict[str, tuple[str, ...]]
+    benchmarks: dict[str, tuple[str, ...]] = Field({}, validate_default=True)
     """Files by the benchmark's name: `{gsm8k: gsm8k/test.jsonl:question+answer, mmlu: [a.parquet:question+choices]}`.
     JSON lines or Parquet, with the columns that make up an item (`text` if none are named; all strings in lists and
     objects count), or text with an item a line; paths or URLs, perhaps compressed."""
@@ -69,7 +69,7 @@ class Decontamination(Map):
     ngram_size: int = Field(13, ge=2)
     """Words in an n-gram."""
     min_words: int = Field(8, ge=1)
-    """Words of the shortest item that is looked for; at most `ngram_size`. GPT-3 takes eight as well."""
+    """Words of the shortest item that is looked for; at most `ngram_size`. Eight is the least in GPT-3's analysis."""
     margin_words: int = Field(35, ge=0)
     """Words that are cut on both sides of a passage as well: about GPT-3's 200 characters of English."""
 

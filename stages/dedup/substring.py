@@ -39,9 +39,10 @@ class Substring(Barrier):
 
     min_words: int = Field(50, ge=2)
     """Words of a repeat that is found for sure; Lee et al. take 50 tokens."""
-    num_windows: int = Field(16, ge=1)
-    """Windows of which one is selected: a document of n words is sketched by about 2n / (num_windows + 1) rows of 24
-    bytes. A window has `min_words - num_windows + 1` words; no fewer than `num_windows`."""
+    num_windows: int = Field(8, ge=1)
+    """Windows in a row of which one is selected. A document of n words is sketched by about 2n / (num_windows + 1) rows
+    of 24 bytes: by default two thirds of its text. A window has `min_words - num_windows + 1` words, no fewer than
+    `num_windows`."""
     remove: bool = True
     """`false` counts and leaves the text alone."""
 
@@ -84,11 +85,11 @@ class Substring(Barrier):
 
     def merge(self, links: pa.Table) -> pa.Table:
         return links.group_by("address", use_threads=False).aggregate([("passage", "list")]).rename_columns(
-            ["address", "passages"]
+            ["address", "passage"]
         )  # fmt: skip
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        lists = resolution["passages"].combine_chunks()
+        lists = resolution["passage"].combine_chunks()
         packed = np.asarray(lists.flatten()).astype(np.uint64)
         rows = np.asarray(pa.compute.list_parent_indices(lists)).astype(np.int64)
         first, stop = (packed >> np.uint64(32)).astype(np.int64), (packed & _LOW_HALF).astype(np.int64)

@@ -61,7 +61,7 @@ TEXTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS, TEXTS, st.integers(1, 6), st.integers(0, 3), st.integers(0, 3))
 def test_equals_its_twin(tmp_path, documents, asked, min_words, more, margin):
     stage = Decontamination(
@@ -184,6 +184,7 @@ def test_what_cannot_be_read_is_told(tmp_path, name, content, columns, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({}, "name a benchmark"),
         ({"benchmarks": {}}, "name a benchmark"),
         ({"benchmarks": {"a b": "x.txt"}}, "letters, digits"),
         ({"benchmarks": {"a": []}}, "has no files"),
