@@ -55,8 +55,8 @@ class Quality(Fitted):
     """A fastText file of your own with labels 0 and 1, with its `.json` beside it, as `tamis train quality` makes
     them."""
     embedding_head: str | None = None
-    """A file of `tamis train quality --features embedding`, for the vectors of a stage `embedding` before this one. By
-    default, and with the default model, vectors of `use` are heard by the head that comes with Tamis."""
+    """A file of `tamis train quality --features embedding`, for the vectors of a stage `embedding` before this one.
+    Tamis comes with none: on sources that they had not seen, heads added nothing (docs/models/quality.md)."""
 
     def setup(self) -> None:
         from stages.fasttext import model

@@ -78,6 +78,8 @@ def train(
         judge = quality_judge(train_path, test_path, excluded_licenses, report, reference_path)
     vectors = encode_rows(judge.rows, encoder, report)
     joined = join(judge, vectors, model.identity)
+    if joined.head.join[-1] == 0:
+        report("on sources that it has not seen the embedding adds nothing: it joins with weight 0")
     write_head(output, joined.head)
     text = write_card(judge, joined, what, output.stem, model.identity)
     output.with_suffix(".md").write_text(text, encoding="utf-8")
@@ -109,11 +111,21 @@ def join(judge: Judge, vectors: npt.NDArray[np.float16], encoder: str) -> Joined
         others = judge.teaching & ~own
         weights = judge.weights(others)[others]
         without[own] = apply_head(judge.columns[own], fit_head(judge.columns[others], labels[others], weights))
-        score[own] = apply_head(columns[own], fit_head(columns[others], labels[others], weights))
+        score[own] = apply_head(columns[own], fit_join(columns[others], labels[others], weights))
     weights = judge.weights(judge.teaching)[judge.teaching]
-    together = fit_head(columns[judge.teaching], labels[judge.teaching], weights)
+    together = fit_join(columns[judge.teaching], labels[judge.teaching], weights)
     bias, coefficients = fit_vectors(vectors, labels, judge.weights(judge.usable))
     return Joined(EmbeddingHead(encoder, coefficients, bias, together), without, logit, score)
+
+
+def fit_join(columns: Floats, labels: Mask, weights: Floats) -> Floats:
+    """Intercept and a coefficient a column, `float64[k + 1]`; that of the last column, the embedding's, is not below 0.
+
+    A head that speaks against its own training on unseen sources has learned the sources and nothing else. A
+    coefficient below 0 would only tell how many sources of which label are left when one is taken out.
+    """
+    found = fit_head(columns, labels, weights)
+    return found if found[-1] >= 0 else np.append(fit_head(columns[:, :-1], labels, weights), 0.0)
 
 
 def unseen_logits(judge: Judge, vectors: npt.NDArray[np.float16]) -> Floats:

@@ -131,7 +131,7 @@ def write_head(path: Path, head: EmbeddingHead) -> None:
 def read_head(path: Path) -> EmbeddingHead:
     """Raises AssetError when the file is not there or holds something else."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             weights, join = arrays["weights"].astype(np.float64), arrays["join"].astype(np.float64)
             head = EmbeddingHead(str(arrays["encoder"]), weights, float(arrays["bias"]), join)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
@@ -142,4 +142,6 @@ def read_head(path: Path) -> EmbeddingHead:
 
 
 def sigmoid(logit: Floats) -> Floats:
-    return np.exp(-np.logaddexp(0.0, -logit))
+    """The logistic function; NaN stays NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.exp(-np.logaddexp(0.0, -logit))
