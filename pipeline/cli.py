@@ -63,6 +63,7 @@ def run(
     from rich.console import Console
 
     from pipeline.launch import run as launch
+    from pipeline.mixture import achieved
     from pipeline.terminal import Display, print_outcome
 
     overrides = [*(set or []), f"execution.executor={executor}"]
@@ -71,7 +72,7 @@ def run(
     if as_json:
         print(json.dumps(done.stats))
     elif not quiet:
-        print_outcome(done.stats, done.path, Console())
+        print_outcome(done.stats, done.path, Console(), achieved(done))
 
 
 @app.command()

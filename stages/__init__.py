@@ -34,6 +34,9 @@ REGISTRY = {
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",
+    "category": "stages.category:Category",
+    "cap": "stages.cap:Cap",
+    "mix": "stages.mix:Mix",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

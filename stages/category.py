@@ -14,6 +14,8 @@ from stages.text.batch import TextBatch
 
 GENERAL, MATHS, CODE, MULTILINGUAL = LABELS = ("general", "maths", "code", "multilingual")
 CODE_LANGUAGE = "code.language"
+MIN_MARKS = 3
+"""Marks of mathematics without which a text is not maths, however short it is."""
 PROSE_FORMATS = ("csv", "html", "markdown", "restructuredtext", "tex", "text", "xml")
 """What `code.language` may say of a file that is a document, not a program."""
 
@@ -42,7 +44,7 @@ class Category(Filter):
     """The language whose documents are not multilingual."""
     min_code_ratio: float = Field(0.5, ge=0, le=1)
     """From here on a document is code."""
-    min_maths_density: float = Field(60, ge=0)
+    min_maths_density: float = Field(50, ge=0)
     """From here on a document is maths."""
 
     def measure(self, batch: TextBatch) -> Signals:
@@ -60,7 +62,7 @@ class Category(Filter):
         code_ratio, density = ratio(code[:, 1], code[:, 0]), 1000 / POINTS * ratio(maths[:, 1], maths[:, 0])
         with np.errstate(invalid="ignore"):
             is_code = (code_ratio >= self.min_code_ratio) | self._is_program(batch)
-            is_maths = density >= self.min_maths_density
+            is_maths = (density >= self.min_maths_density) & (maths[:, 1] >= POINTS * MIN_MARKS)
         rules = [is_code, self._is_foreign(batch), is_maths]
         label = np.select(rules, [2, 3, 1], 0)
         labels = pa.array(LABELS, pa.string()).take(pa.array(label, mask=words.count == 0))

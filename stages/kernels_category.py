@@ -6,10 +6,9 @@ Twins: `tests/naive_category.py`. What the marks mean is in `stages.category`.
 # mypy: allow-untyped-defs, allow-untyped-calls
 from __future__ import annotations
 
-import numpy as np
 from numba import int64, njit, uint64, void
 
-from stages.text.kernels import BYTES, FLAGS, INT32S, INT64S, ONE, UINT64S, decode, digest
+from stages.text.kernels import BYTES, DOT, FLAGS, INT32S, INT64S, ONE, UINT64S, decode, digest
 from stages.text.kernels_words import PUNCTUATION
 
 KEYWORD, COMMAND, STRONG, WEAK = 1, 2, 4, 8
@@ -19,7 +18,7 @@ POINTS = 3
 _TAB, _SPACE, _HASH, _DOLLAR, _OPEN, _CLOSE, _STAR, _PLUS, _SLASH = 0x09, 0x20, 0x23, 0x24, 0x28, 0x29, 0x2A, 0x2B, 0x2F
 _COLON, _SEMICOLON, _EQUALS, _OPEN_SQUARE, _BACKSLASH, _CLOSE_SQUARE = 0x3A, 0x3B, 0x3D, 0x5B, 0x5C, 0x5D
 _CARET, _UNDERSCORE, _BACKTICK, _OPEN_CURLY, _PIPE, _CLOSE_CURLY, _TILDE = 0x5E, 0x5F, 0x60, 0x7B, 0x7C, 0x7D, 0x7E
-_HYPHEN, _BANG, _LESS, _MORE, _QUOTE, _COMMA = 0x2D, 0x21, 0x3C, 0x3E, 0x22, 0x2C
+_HYPHEN, _BANG, _LESS, _MORE, _QUOTE, _QUESTION, _AND = 0x2D, 0x21, 0x3C, 0x3E, 0x22, 0x3F, 0x26
 
 
 @njit
@@ -96,7 +95,7 @@ def _symbols(data, low, high):
             marks += i > low and _in_name(data[i - 1])
         elif (
             byte == _EQUALS or byte == _SEMICOLON or byte == _OPEN_CURLY or byte == _CLOSE_CURLY or byte == _LESS
-            or byte == _MORE or byte == _PIPE or byte == _OPEN_SQUARE or byte == _CLOSE_SQUARE or byte == 0x26
+            or byte == _MORE or byte == _PIPE or byte == _OPEN_SQUARE or byte == _CLOSE_SQUARE or byte == _AND
             or byte == _PLUS or byte == 0x40 or byte == _STAR
         ):  # fmt: skip
             marks += 1
@@ -109,10 +108,26 @@ def _symbols(data, low, high):
 
 
 @njit
+def _has_command(data, low, high, keys, kinds):
+    """Whether a TeX command stands in `data[low:high]`."""
+    for i in range(low, high - 1):
+        if data[i] == _BACKSLASH and _is_letter(data[i + 1]):
+            end = i + 1
+            while end < high and _is_letter(data[end]):
+                end += 1
+            if _kind_of(digest(data, i + 1, end)[0], keys, kinds) & COMMAND:
+                return True
+    return False
+
+
+@njit
 def _is_code(data, low, high, indent, keys, kinds):
-    """Whether a line, without the white space around it, reads like code."""
-    points = _symbols(data, low, high)
+    """Whether a line, without the white space around it, reads like code; what ends like a sentence and TeX do
+    not."""
     last = data[high - 1]
+    if last == DOT or last == _QUESTION:
+        return False
+    points = _symbols(data, low, high)
     if last == _OPEN_CURLY or last == _SEMICOLON or last == _CLOSE_CURLY:
         points += 2
     elif last == _OPEN or last == _OPEN_SQUARE or last == _BACKSLASH:
@@ -126,7 +141,7 @@ def _is_code(data, low, high, indent, keys, kinds):
             points += 2
     if indent >= 2 and points > 0:
         points += 1
-    return points >= 2 and points * 25 >= high - low
+    return points >= 2 and points * 25 >= high - low and not _has_command(data, low, high, keys, kinds)
 
 
 @njit(void(BYTES, INT64S, INT64S, INT64S, INT32S, INT32S, UINT64S, FLAGS, int64[:, ::1]), nogil=True, cache=True)
@@ -197,13 +212,14 @@ def _ends_raised(data, low, high):
 
 
 @njit
-def _mark_points(data, first, last, i, before, after):
-    """Points of an ASCII mark at byte `i`; `before`, `after`: whether the tokens around it are operands."""
+def _mark_points(data, first, last, i, before, after, asked):
+    """Points of an ASCII mark at byte `i`; `before`, `after`: whether the tokens around it are operands; `asked`:
+    whether the one before is a parameter of an address (`?x=1&y=2`)."""
     byte = data[i]
     left = data[i - 1] if i > first else _SPACE
     right = data[i + 1] if i + 1 < last else _SPACE
     if byte == _EQUALS:
-        lone = left != _EQUALS and right != _EQUALS and left != _BANG and left != _LESS and left != _MORE
+        lone = not asked and left != _EQUALS and right != _EQUALS and left != _BANG and left != _LESS and left != _MORE
         return POINTS if lone and (before or after) else 0
     if byte == _CARET:
         return POINTS if before or after else 0
@@ -232,7 +248,7 @@ def count_maths(data, offsets, begin, end, start, stop, hashes, num_chars, flags
     for d in range(begin.shape[0]):
         words = points = int64(0)
         first, last = offsets[d], offsets[d + 1]
-        was_operand = False  # the token before
+        was_operand = was_asked = False  # the token before
         for k in range(begin[d], end[d]):
             low, high = first + start[k], first + stop[k]
             operand = _is_operand(data, low, high, num_chars[k], flags[k])
@@ -242,7 +258,7 @@ def count_maths(data, offsets, begin, end, start, stop, hashes, num_chars, flags
                         follows = k + 1 < end[d] and _is_operand(
                             data, first + start[k + 1], first + stop[k + 1], num_chars[k + 1], flags[k + 1]
                         )
-                        points += _mark_points(data, first, last, low, was_operand, follows)
+                        points += _mark_points(data, first, last, low, was_operand, follows, was_asked)
                 elif _is_symbol(decode(data, low)[0]):
                     points += POINTS
             else:
@@ -255,4 +271,5 @@ def count_maths(data, offsets, begin, end, start, stop, hashes, num_chars, flags
                 elif kind & WEAK:
                     points += 1
             was_operand = operand or (data[low] == _CLOSE and high == low + 1)
+            was_asked = low > first and (data[low - 1] == _QUESTION or data[low - 1] == _AND)
         out[d, 0], out[d, 1] = words, points

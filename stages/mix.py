@@ -1,9 +1,9 @@
-"""The stage that makes the mix: how often every document goes into the tokens, so that groups have given proportions."""
+"""The stage that makes the mix: how often each document goes into the tokens, so that groups have given proportions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -116,9 +116,9 @@ class Mix(Census):
                 raise ValueError("shares are all 0: nothing would be left")
         return self
 
-    def columns(self) -> Mapping[str, str]:
-        wanted = {"by": self.by, "unit": TOKENS if self.unit == "tokens" else None, "prefer": self.prefer}
-        return {field: name for field, name in wanted.items() if name is not None}
+    def columns(self) -> Sequence[tuple[str, str]]:
+        named = [("by", self.by), ("unit", TOKENS if self.unit == "tokens" else None), ("prefer", self.prefer)]
+        return [(field, name) for field, name in named if name is not None]
 
     def tally(self, batch: TextBatch) -> pa.Table:
         order, parts, _ = self._places(batch)
@@ -153,9 +153,10 @@ class Mix(Census):
         base, cut_order, cut_part, cut_ratio, level = (
             known[name].to_numpy()[rows] for name in ("copies", "cut_order", "cut_part", "cut_ratio", "level")
         )
-        order, parts, chance = (column[places] for column in self._places(batch))
-        copies = np.zeros(batch.num_rows, np.int32)
-        copies[places] = base + bins.is_taken(order >> level, parts, chance, cut_order, cut_part, cut_ratio)
+        order, parts, chance = self._places(batch)
+        first = order[places] >> level
+        copies = np.zeros(batch.num_rows, np.int64)
+        copies[places] = base + bins.is_taken(first, parts[places], chance[places], cut_order, cut_part, cut_ratio)
         self._count(groups, known, copies, self._amounts(batch))
         return {"copies": pa.array(copies, mask=found.is_null().to_numpy(zero_copy_only=False))}
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import stages
-from stages.contract import Barrier, Bounds, Fitted, Stage, decide, run_stage
+from stages.contract import Barrier, Bounds, Census, Fitted, Stage, decide, run_stage
 from stages.errors import StageError
 from stages.text.batch import TextBatch
 from tests.corpus import page
@@ -44,6 +44,8 @@ def stage(request, lists) -> Stage:
     fields = {
         "url": {"domains": str(lists / "domains.txt"), "suspect_words": str(lists / "words.txt")},
         "datatrove": {"filter": "FineWebQualityFilter"},
+        "cap": {"by": "url", "max_documents": 2},
+        "mix": {"by": "url", "unit": "bytes", "alpha": 0.5, "total": 2000},
     }
     if name == "datatrove":
         pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip install 'tamis[datatrove]'")
@@ -62,9 +64,11 @@ def with_needs(stage: Stage, batch: TextBatch) -> TextBatch:
 
 
 def given_to(stage: Stage, batch: TextBatch) -> pa.Table | None:
-    """What a Fitted stage has learned from the samples, or a Barrier resolved of the batch."""
+    """What a Fitted stage or a Census has learned from the samples, or a Barrier resolved of the batch."""
     if isinstance(stage, Barrier):
         return resolution_of(stage, batch)
+    if isinstance(stage, Census):
+        return stage.conclude(stage.tally(with_needs(stage, batch_of(TEXT_SAMPLES))), len(TEXT_SAMPLES))
     return stage.fit(with_needs(stage, batch_of(TEXT_SAMPLES))) if isinstance(stage, Fitted) else None
 
 

@@ -218,7 +218,9 @@ def test_another_seed_is_another_sample():
 def test_ten_thousand_groups_in_bounded_rows(monkeypatch):
     names = np.array([f"{i}.example.org" for i in range(10_000)])
     rng = np.random.default_rng(0)
-    batch = TextBatch.from_texts([f"t{i}" for i in range(60_000)], domain=pa.array(names[rng.integers(0, 10_000, 60_000)]))
+    batch = TextBatch.from_texts(
+        [f"t{i}" for i in range(60_000)], domain=pa.array(names[rng.integers(0, 10_000, 60_000)])
+    )
     mix = Mix(by="domain", unit="documents", alpha=0.0, total=30_000)
     monkeypatch.setattr(bins, "MAX_BINS", 1 << 15)
     rows = mix.combine(pa.concat_tables([mix.tally(part) for part in parts_of(batch, 5)]))
