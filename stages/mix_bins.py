@@ -20,7 +20,7 @@ Where documents are ordered by preference, many may be equal, so every bin is cu
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ MAX_BINS = 1 << 20
 """Bins of all groups together: with four groups, each is cut to about 1/262,144."""
 PARTS = 64
 ORDER_BITS = 32
+_PART_BITS = np.uint64(6)
+_GROUP_SHIFT = np.uint64(ORDER_BITS + 6)
 
 UInt32s = npt.NDArray[np.uint32]
 UInt64s = npt.NDArray[np.uint64]
@@ -61,11 +63,10 @@ def tally(groups: pa.Array, order: UInt32s, parts: UInt8s, amounts: Int64s) -> p
     """The rows of some documents: their groups (string), places in the order, parts and amounts."""
     coded = groups.dictionary_encode()
     codes, labels = coded.indices.to_numpy(), coded.dictionary
-    hashes = np.array([xxhash.xxh3_64_intdigest(label.encode()) for label in labels.to_pylist()], np.uint64)
     n = len(groups)
     return pa.table(
         {
-            "key": hashes[codes],
+            "key": _keys(labels)[codes],
             "group": labels.take(pa.array(codes)),
             "level": np.zeros(n, np.uint8),
             "order": order,
@@ -87,54 +88,54 @@ def combine(rows: pa.Table, max_bins: int) -> pa.Table:
     if not rows.num_rows:
         return rows
     coded = rows["group"].combine_chunks().dictionary_encode()
-    groups = coded.indices.to_numpy().astype(np.int64)
-    key, levels, order, part, documents, amount = (
-        rows[name].to_numpy() for name in ("key", "level", "order", "part", "documents", "amount")
+    labels, groups = coded.dictionary, coded.indices.to_numpy()
+    levels, order, part, documents, amount = (
+        rows[name].to_numpy() for name in ("level", "order", "part", "documents", "amount")
     )
-    start = levels.astype(np.uint32)
-    first = np.lexsort((order << start, groups))  # of bins that are coarse already, the first number
-    level = max(_level(groups[first], (order << start)[first], max_bins), int(levels.max()))
-    order = order >> (np.uint32(level) - start) if level < ORDER_BITS else np.zeros_like(order)
-    sorted_by = np.lexsort((part, order, _ranks(coded.dictionary)[groups], key))
-    groups, order, part = groups[sorted_by], order[sorted_by], part[sorted_by]
-    begin = np.flatnonzero(_changes(groups) | _changes(order) | _changes(part))
+    rank = _ranks(labels)[groups]
+    place = rank << _GROUP_SHIFT | order.astype(np.uint64) << levels << _PART_BITS | part  # one number a row
+    sorted_by = np.argsort(place, kind="stable")  # merges what is in order already
+    place = place[sorted_by]
+    level = max(_level(place, max_bins), int(levels.max()))
+    if level:
+        bins = place >> _PART_BITS >> np.uint64(level) << _PART_BITS | place & np.uint64(PARTS - 1)
+        again = np.argsort(bins, kind="stable")
+        place, sorted_by = bins[again], sorted_by[again]
+    begin = np.flatnonzero(np.diff(place, prepend=~place[:1]))
+    first = sorted_by[begin]
     return pa.table(
         {
-            "key": key[sorted_by][begin],
-            "group": coded.dictionary.take(pa.array(groups[begin])),
-            "level": np.full(len(begin), level, np.uint8),
-            "order": order[begin],
-            "part": part[begin],
+            "key": rows["key"].to_numpy()[first],
+            "group": labels.take(pa.array(groups[first])),
+            "level": np.full(len(first), level, np.uint8),
+            "order": (order[first].astype(np.uint64) << levels[first] >> np.uint64(level)).astype(np.uint32),
+            "part": part[first],
             "documents": np.add.reduceat(documents[sorted_by], begin),
             "amount": np.add.reduceat(amount[sorted_by], begin),
         }
     )
 
 
-def _level(groups: Int64s, order: UInt32s, max_bins: int) -> int:
-    """The least level at which there are at most `max_bins` bins; rows sorted by group and order."""
-    new_group = np.diff(groups) != 0
-    differing = np.frexp((order[1:] ^ order[:-1]).astype(np.float64))[1]  # bits up to the highest that differs
-    differing[new_group] = ORDER_BITS + 1
-    ends_at = np.bincount(differing, minlength=ORDER_BITS + 2)  # neighbours that are one bin from this level on
-    num_bins = len(groups) - np.cumsum(ends_at)[: ORDER_BITS + 1]
+def _level(place: UInt64s, max_bins: int) -> int:
+    """The least level at which there are at most `max_bins` bins."""
+    differing = np.frexp(((place[1:] ^ place[:-1]) >> _PART_BITS).astype(np.float64))[1]  # bits up to the highest
+    ends_at = np.bincount(np.minimum(differing, ORDER_BITS + 1), minlength=ORDER_BITS + 2)
+    num_bins = len(place) - np.cumsum(ends_at)[: ORDER_BITS + 1]  # neighbours are one bin from their highest bit on
     if num_bins[-1] > max_bins:
         raise StageError(f"there are more than {max_bins:,} groups: a mix is made of fewer; `cap` bounds each of many")
     return int(np.argmax(num_bins <= max_bins))
 
 
-def _ranks(labels: pa.Array) -> Int64s:
-    """Place of each label in alphabetical order: two groups may have one hash."""
-    ranks = np.empty(len(labels), np.int64)
-    ranks[np.asarray(pc.sort_indices(labels))] = np.arange(len(labels))
+def _keys(labels: pa.Array) -> UInt64s:
+    return np.array([xxhash.xxh3_64_intdigest(label.encode()) for label in labels.to_pylist()], np.uint64)
+
+
+def _ranks(labels: pa.Array) -> UInt64s:
+    """Place of each label by its key, and of those with one key in alphabetical order."""
+    alphabetical = np.argsort(np.asarray(pc.sort_indices(labels)))
+    ranks = np.empty(len(labels), np.uint64)
+    ranks[np.lexsort((alphabetical, _keys(labels)))] = np.arange(len(labels), dtype=np.uint64)
     return ranks
-
-
-def _changes(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Where a value differs from the one before; true for the first."""
-    changed = np.ones(len(values), np.bool_)
-    np.not_equal(values[1:], values[:-1], out=changed[1:])
-    return changed
 
 
 class Cut(NamedTuple):
