@@ -1,11 +1,14 @@
 """What `category` confuses: sources of known kind, and how each of them is sorted.
 
-    python -m benchmarks.category --data DATA [--champ v0.json]
+    python -m benchmarks.category --data DATA [--champ v0.json] [--corpus SHARD.parquet]
 
-Code is what this machine has: the Python files of its library and packages, Python's C headers, and the sources that installed packages carry.
+Code is what this machine has: the Python files of its library and packages, Python's C headers, and the sources that
+installed packages carry.
 General and multilingual text is that of DATA (quality_dev, web_sample), and the descriptions of installed packages.
 Mathematics is CHAMP (`pip download champ-dataset`, MIT): 270 competition problems with solutions by hand; pass its
-`champ_dataset/dataset_files/v0.json`. Prints a table in Markdown, and MB/s of the stage on words that are there.
+`champ_dataset/dataset_files/v0.json`. With a shard of `benchmarks.corpus`, what the rules do to Debian's sources and
+documentation, which nobody looked at when they were made. Prints a table in Markdown, and MB/s of the stage on words
+that are there.
 """
 
 from __future__ import annotations
@@ -17,8 +20,11 @@ import site
 import sysconfig
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -69,16 +75,35 @@ def sources(data: Path, champ: Path | None) -> Iterator[tuple[str, str, list[str
         yield "competition problems (CHAMP)", "maths", texts
 
 
+def debian(shard: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Sources of four packages, English documentation, documentation in other languages (or what is said to be)."""
+    table = pq.read_table(shard)
+    is_code, is_english = pc.equal(table["category"], "code"), pc.equal(table["lang"], "en")
+    yield "Debian: Rust, Go, Linux and Python sources", "code", _sample(table.filter(is_code))
+    prose = pc.invert(is_code)
+    yield "Debian: English documentation", "general", _sample(table.filter(pc.and_(prose, is_english)))
+    others = table.filter(pc.and_not(prose, is_english))
+    yield "Debian: documentation in other languages", "multilingual", _sample(others)
+
+
+def _sample(table: pa.Table) -> list[str]:
+    rows = np.random.default_rng(0).permutation(table.num_rows)[:3000]
+    texts: list[str] = table["text"].take(pa.array(rows)).to_pylist()
+    return texts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--champ", type=Path)
+    parser.add_argument("--corpus", type=Path)
     arguments = parser.parse_args()
     language, category = Language(), Category()
     language.setup()
     print(f"| source | is | documents | {' | '.join(LABELS)} |\n|---|---|---:|{'---:|' * len(LABELS)}")
     size = seconds = 0.0
-    for name, label, texts in sources(arguments.data, arguments.champ):
+    known = sources(arguments.data, arguments.champ)
+    for name, label, texts in chain(known, debian(arguments.corpus) if arguments.corpus else ()):
         batch, _ = run_stage(language, TextBatch.from_texts(texts))
         assert len(batch.words.begin) == len(batch.lines.begin)
         started = time.perf_counter()

@@ -38,7 +38,11 @@ def config(folder: Path, files: str, name: str, **mix) -> dict[str, object]:
     return {
         "input": {"path": str(folder / files)},
         "output": str(folder / name),
-        "stages": [{"gopher": {"action": "annotate"}}, {"mix": {"by": "source", "unit": "bytes", **mix}}],
+        "stages": [
+            {"gopher": {"action": "annotate"}},
+            {"cap": {"by": "source", "max_documents": 250}},
+            {"mix": {"by": "source", "unit": "bytes", **mix}},
+        ],
         "execution": {"task_bytes": 1, "batch_bytes": 20_000},
     }
 
@@ -55,8 +59,9 @@ def runs(folder) -> list[pipeline.Run]:
 def test_the_sample_does_not_depend_on_shards(runs):
     first, second = ({row["id"]: row["mix.copies"] for row in run.signals.to_table().to_pylist()} for run in runs)
     assert first == second
-    assert set(first.values()) == {0, 1}
-    assert runs[0].documents.count_rows() == sum(first.values()), "what is not taken is dropped"
+    assert set(first.values()) == {0, 1, None}, "nothing is said of what the cap dropped"
+    assert list(first.values()).count(None) > 0
+    assert runs[0].documents.count_rows() == list(first.values()).count(1), "what is not taken is dropped"
 
 
 def test_the_mix_is_reported_beside_its_target(runs):
@@ -73,22 +78,23 @@ def test_the_mix_is_reported_beside_its_target(runs):
 
 def test_a_plan_knows_the_mix_once_documents_are_counted(folder, runs):
     settings = config(folder, "whole.jsonl", "run1", shares={"a": 0.1, "rest": 0.9})
-    settings["stages"][1]["mix"]["total"] = 10**7
+    settings["stages"][2]["mix"]["total"] = 10**7
     plan = preview(load_config(settings))
     predicted = plan["mix"]["mix"]
     assert {row["group"]: row["missing"] > 0 for row in predicted["groups"]} == {
         "a": True, "b": True, "c": True, "null": True,
     }  # fmt: skip
-    assert [phase["done"] for phase in plan["phases"]][:2] == [1, 0], "the tallies are used again"
+    done = {phase["name"].partition("-")[2]: phase["done"] == phase["tasks"] for phase in plan["phases"][:-1]}
+    assert done["cap-merge"], "documents are not counted again"
+    assert not done["mix-conclude"]
     settings["output"] = str(folder / "new")
     assert preview(load_config(settings))["mix"] == {"mix": None}
 
 
-def test_what_is_missing_is_printed(folder):
-    settings = config(folder, "part*.jsonl", "short", shares={"a": 0.5, "d": 0.25, "b": 0.25}, total=300_000)
-    run = pipeline.run(settings, workers=1)
+def test_what_is_missing_is_printed(folder, runs):
+    settings = config(folder, "part*.jsonl", "run2", shares={"a": 0.5, "d": 0.25, "b": 0.25}, total=300_000)
     console = Console(width=120, file=io.StringIO(), record=True)
-    print_mixture("mix", achieved(run)["mix"], console)
+    print_mixture("mix", preview(load_config(settings))["mix"]["mix"], console)
     print_mixture("mix", None, console)
     text = console.export_text()
     rows = {line.split()[0]: line for line in text.splitlines() if line.strip()}
