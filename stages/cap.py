@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 from pydantic import Field, model_validator
 
 from stages.contract import Barrier, Fact, Flag, Signals
-from stages.mix_bins import Int64s, text_hashes
 from stages.text.batch import TextBatch
+from stages.text.hashes import text_hashes
 
 TOKENS = "tokens.count"
 
 
 class Cap(Barrier):
     """At most so many documents, or so much text, of each value of a column: of a domain, so that no site fills the
-    corpus. RefinedWeb and Llama 3 leave out or cap single domains by hand; here every one is bounded alike.
+    corpus. Blocklists leave single domains out; here every one is bounded alike.
 
     Which documents stay is said by `priority`, then by a hash of the text: chance, but the same whatever the shards
     are. Documents are taken in that order as long as they fit: the first one that goes beyond a bound drops, and all
@@ -89,7 +90,7 @@ class Cap(Barrier):
         over = resolution["over"].combine_chunks().is_valid()
         return batch, {"over": pc.if_else(batch.column(self.by).is_valid(), over, None)}
 
-    def _amounts(self, batch: TextBatch) -> Int64s:
+    def _amounts(self, batch: TextBatch) -> npt.NDArray[np.int64]:
         if self.max_amount is not None and self.unit == "tokens":
             return np.asarray(batch.column(TOKENS).cast(pa.int64()).fill_null(0).to_numpy())
         return np.diff(batch.utf8.offsets)

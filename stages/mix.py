@@ -16,6 +16,7 @@ from stages import mix_bins as bins
 from stages import mix_targets as targets
 from stages.contract import Bounds, Census, Count, Signals
 from stages.text.batch import TextBatch
+from stages.text.hashes import text_hashes
 
 Int64s = bins.Int64s
 TOKENS = "tokens.count"
@@ -188,7 +189,7 @@ class Mix(Census):
 
     def _places(self, batch: TextBatch) -> tuple[bins.UInt32s, bins.UInt8s, bins.UInt32s]:
         """Where each document is in the order of its group: number, part, and chance for what is left."""
-        hashes = bins.text_hashes(batch, self.seed)
+        hashes = text_hashes(batch, self.seed)
         upper, lower = (hashes >> np.uint64(32)).astype(np.uint32), hashes.astype(np.uint32)
         if self.prefer is None:
             return upper, np.zeros(batch.num_rows, np.uint8), lower

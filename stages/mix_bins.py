@@ -19,7 +19,6 @@ Where documents are ordered by preference, many may be equal, so every bin is cu
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +28,6 @@ import pyarrow.compute as pc
 import xxhash
 
 from stages.errors import StageError
-from stages.text.batch import TextBatch
 
 MAX_BINS = 1 << 20
 """Bins of all groups together: with four groups, each is cut to about 1/262,144."""
@@ -43,12 +41,6 @@ UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 UInt8s = npt.NDArray[np.uint8]
 Float64s = npt.NDArray[np.float64]
-
-
-def text_hashes(batch: TextBatch, seed: int) -> UInt64s:
-    """A hash of each text, XXH3 of 64 bits: what chance is made of. Equal texts share their fate."""
-    view, digest = batch.utf8.data.data, xxhash.xxh3_64_intdigest
-    return np.array([digest(view[a:b], seed) for a, b in pairwise(batch.utf8.offsets.tolist())], np.uint64)
 
 
 def preference_order(column: pa.Array) -> UInt32s:

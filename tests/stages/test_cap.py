@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from stages.cap import Cap
 from stages.contract import run_stage
-from stages.mix_bins import text_hashes
 from stages.text.batch import TextBatch
+from stages.text.hashes import text_hashes
 from tests.resolution import resolution_of
 
 

@@ -1,0 +1,17 @@
+"""Hashes of whole texts: what chance is made of, so that a document's fate depends on the document alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from stages.text.batch import TextBatch
+
+
+def text_hashes(batch: TextBatch, seed: int = 0) -> npt.NDArray[np.uint64]:
+    """XXH3 of 64 bits of each text; another seed, other hashes. Equal texts have equal hashes, whatever their ids."""
+    view, digest = batch.utf8.data.data, xxhash.xxh3_64_intdigest
+    return np.array([digest(view[a:b], seed) for a, b in pairwise(batch.utf8.offsets.tolist())], np.uint64)
