@@ -210,6 +210,12 @@ def test_other_units():
     assert pc.sum(reference["available"]).as_py() == batch.utf8.offsets[-1]
 
 
+def test_documents_without_text_are_told_apart_by_id():
+    batch = TextBatch.from_texts([""] * 1000, source=pa.array(["a"] * 1000))
+    copies, _, _ = mixed(Mix(by="source", unit="documents", epochs={"a": 0.5}), batch)
+    assert sum(copies) == 500
+
+
 def test_another_seed_is_another_sample():
     batch = corpus(2_000)
     assert mixed(Mix(seed=1), batch)[0] != mixed(Mix(), batch)[0]
