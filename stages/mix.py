@@ -51,9 +51,9 @@ class Mix(Census):
     tokens".
 
     First all groups are measured, then every document is told how often it is seen, by a hash of its text: the same
-    whatever the shards are, and achieved to within a document, or 1/65536 of a group that is large. Documents of equal
-    text share their fate: put `exact` before. A share that cannot be met is met as far as it can; what is missing is in
-    the mix's table (`docs/mix.md`), which a run prints at its end.
+    whatever the shards are, and met to within a document, or to a bin of the million that all groups share. Documents
+    of equal text share their fate: put `exact` before. A share that cannot be met is met as far as it can; what is
+    missing is in the mix's table (`docs/mix.md`), which a run prints at its end.
     """
 
     tallied: ClassVar[tuple[str, ...]] = ("by", "unit", "prefer", "seed")
