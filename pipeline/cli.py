@@ -67,6 +67,7 @@ def run(
 
     from pipeline.launch import run as launch
     from pipeline.terminal import Display, print_outcome, print_submitted
+    from pipeline.mixture import achieved
 
     overrides = [*(set or []), *([f"execution.executor={executor}"] if executor else [])]
     with Display(quiet) as display:
@@ -76,7 +77,7 @@ def run(
     elif done.state == "running":
         print_submitted(done.path, Console())
     elif not quiet:
-        print_outcome(done.stats, done.path, Console())
+        print_outcome(done.stats, done.path, Console(), achieved(done))
 
 
 @app.command()

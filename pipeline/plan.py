@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from pipeline.phases import Phase as Phase
 from pipeline.priority import sortable
 from pipeline.sieve import column_types
 from stages.contract import Barrier, Deduplication, Fitted, Stage, Survey, SurveyedBarrier
+from stages import names
 from stages.errors import ConfigError
 
 FORMAT = 3
@@ -120,7 +121,7 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
 
 
 def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
-    """The columns that barriers compare within, and go by, exist where they are needed and have an order."""
+    """The columns that stages name exist where they are needed, and are such that they can be gone by."""
     known = {field.name: field.type for field in manifest.schema}
     for stage in stages:
         if isinstance(stage, SurveyedBarrier):
@@ -129,16 +130,21 @@ def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
                 raise ConfigError(
                     f"{stage.name} needs {missing[0]}: put the stage `{missing[0].split('.')[0]}` before it"
                 )
-        if isinstance(stage, Barrier):
-            wanted = [("within", name) for name in stage.within]
-            wanted += [("priority", name.removeprefix("-")) for name in stage.priority]
-            for field, name in wanted:
-                if name not in known:
-                    near = difflib.get_close_matches(name, known, n=1)
-                    hint = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(known)}"
-                    raise ConfigError(f"{stage.name}.{field}: there is no column '{name}' before this stage. {hint}")
-                _check_type(stage.name, field, name, known[name])
+        for field, name in stage.columns():
+            if name not in known:
+                raise ConfigError(
+                    f"{stage.name}.{field}: there is no column '{name}' before this stage. {_hint(name, known)}"
+                )
+            _check_type(stage.name, field, name, known[name])
         known |= column_types([stage])
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    giver = name.partition(".")[0]
+    if giver != name and giver in names():
+        return f"Put the stage `{giver}` before it"
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(known)}"
 
 
 def _check_type(stage: str, field: str, name: str, type_: pa.DataType) -> None:
@@ -148,6 +154,10 @@ def _check_type(stage: str, field: str, name: str, type_: pa.DataType) -> None:
             raise ValueError(f"a column of {type_} cannot be compared")
         if field == "priority":
             sortable([(pa.array([], type_), False)])
+        if field == "prefer" and not any(
+            test(type_) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+        ):
+            raise ValueError(f"a column of {type_} has no numbers to go by")
     except ValueError as error:
         raise ConfigError(f"{stage}.{field}: column '{name}': {error}") from error
 

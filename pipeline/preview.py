@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.io.files import exists, read_json
 from pipeline.io.shards import Manifest, list_shards
+from pipeline.mixture import predicted
 from pipeline.plan import Plan, make_plan
 from pipeline.records import read_record
 
@@ -46,6 +47,7 @@ def preview(config: Config) -> dict[str, Any]:
             }
             for stage in config.stages
         ],
+        "mix": predicted(path, plan),
         "estimate": _estimate(path, sum(shard.num_bytes for shard in shards)),
     }
 

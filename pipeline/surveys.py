@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipeline import barriers
 from pipeline.exchange import concat, key_firsts, read_keys, write_parts
 from pipeline.io.write import ParquetSink, Written, open_written
-from pipeline.plan import Phase
+from pipeline.plan import Phase, Plan
 from pipeline.records import Record, check_files, read_records
 from pipeline.runs import Run
 from pipeline.sieve import column_types
@@ -53,18 +53,26 @@ def write_tally(run: str, directory: str, rank: int, survey: Survey, tables: Seq
 def conclude_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]) -> Record:
     """Let a survey conclude from the tallies of all tasks, and keep the reference."""
     started = time.perf_counter()
-    segment, before = run.plan.segments[phase.segment], run.plan.segments[phase.segment - 1].sieve
-    survey = segment.survey
-    assert survey is not None
-    survey.setup()
-    records = read_records(run.path, before, range(len(run.plan.tasks)))
-    num_documents = sum(record.file("documents").rows for record in records)
-    rows = _gather(run, before, survey, records, num_documents)
-    reference = survey.conclude(rows, num_documents)
-    with ParquetSink(run.path, f"{phase.directory}/references/{survey.name}.parquet", reference.schema) as sink:
+    reference = conclude(run, run.plan, phase.segment)
+    with ParquetSink(run.path, f"{phase.directory}/references/{phase.stage}.parquet", reference.schema) as sink:
         sink.write(reference)
         file = sink.close()
     return barriers.finish(run, phase, rank, [file], started, report)
+
+
+def conclude(run: Run, plan: Plan, number: int) -> pa.Table:
+    """The reference of a segment's survey, from the tallies that lie in the run directory. Raises RunError where they
+    are not there, or not what their records say.
+
+    Args:
+        plan: that of the run, or another one whose phase before the segment has been done in the run's directory.
+    """
+    survey, before = plan.segments[number].survey, plan.segments[number - 1].sieve
+    assert survey is not None
+    survey.setup()
+    records = read_records(run.path, before, range(len(plan.tasks)))
+    num_documents = sum(record.file("documents").rows for record in records)
+    return survey.conclude(_gather(run, before, survey, records, num_documents), num_documents)
 
 
 def _gather(run: Run, before: Phase, survey: Survey, records: Sequence[Record], num_documents: int) -> pa.Table:

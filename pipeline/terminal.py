@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline import stats as counting
+from pipeline.mixture import Mixture, print_mixture
 from pipeline.numbers import duration, percent, short
 from pipeline.progress import Progress
 from pipeline.runs import Run
@@ -201,11 +202,15 @@ def reasons(snapshot: dict[str, Any]) -> RenderableType:
     return table
 
 
-def print_outcome(snapshot: dict[str, Any], path: str, console: Console) -> None:
-    """What `tamis run` ends with: funnel, reasons, unreadable records, where it all lies, what to do next."""
+def print_outcome(
+    snapshot: dict[str, Any], path: str, console: Console, mixtures: Mapping[str, Mixture] | None = None
+) -> None:
+    """What `tamis run` ends with: funnel, reasons, mixes, unreadable records, where it all lies, what to do next."""
     console.print(funnel(snapshot, console.width))
     if counting.dropped(snapshot):
         console.print(reasons(snapshot))
+    for name, mixture in (mixtures or {}).items():
+        print_mixture(name, mixture, console)
     if bad := snapshot["input"]["rejected"]:
         kinds = ", ".join(
             f"{counts['documents']:,} {reason.removeprefix('input.')}" for reason, counts in sorted(bad.items())

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from pipeline.mixture import print_mixture
 from pipeline.numbers import duration, short
 
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -39,6 +40,9 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
         bounds = ", ".join(rules) or "measures only"
         note = " (annotates, drops nothing)" if stage["action"] == "annotate" else ""
         console.print(Padding(f"{stage['name']}{note}: {bounds}", (0, 0, 0, 2)), highlight=False)
+    for name, mixture in plan["mix"].items():
+        console.print()
+        print_mixture(name, mixture, console)
     estimate = plan["estimate"]
     cost = (
         f"about {duration(estimate['core_seconds'])} on one core"

@@ -39,6 +39,9 @@ REGISTRY = {
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",
     "embedding": "stages.embedding.stage:Embedding",
+    "category": "stages.category:Category",
+    "cap": "stages.cap:Cap",
+    "mix": "stages.mix:Mix",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -105,6 +105,10 @@ class Stage(BaseModel, ABC):
     def accelerated(self) -> bool:
         """True if it works on a GPU where there is one: such stages get a phase of their own."""
         return False
+
+    def columns(self) -> Sequence[tuple[str, str]]:
+        """Fields that name a column or a signal, and the name: it has to be there before the stage."""
+        return ()
 
     def attachments(self) -> Mapping[str, pa.DataType]:
         """Columns beside the signals that it gives a document: vectors, token ids. `measure` or `transform` returns
@@ -209,6 +213,10 @@ class Barrier(Stage):
     """Columns or signals that say which of several documents is kept: the smallest value, with a `-` before its name
     the largest (`[-date, -quality.score]`); null comes last, and of a string the first 24 bytes count. The first in the
     input is kept among equals."""
+
+    def columns(self) -> Sequence[tuple[str, str]]:
+        named = [("within", name) for name in self.within]
+        return [*named, *(("priority", name.removeprefix("-")) for name in self.priority)]
 
     @abstractmethod
     def sketch(self, batch: TextBatch) -> pa.Table:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pydantic import field_validator
 
-from stages.contract import Bounds, Count, Fact, Filter, Flag, Signals
+from stages.contract import Allowed, Bounds, Count, Fact, Filter, Flag, Label, Signals
 from stages.files import file_hash, path_and_column, read_list
 from stages.text.batch import TextBatch
 
+SECOND_LEVEL = frozenset(
+    "ac co com edu go gob gov gouv govt gv id info ltd me mil ne net nhs nom or org plc sch".split()
+)
+"""Labels under which countries register domains: `example.co.uk` is one, `co.uk` is none."""
+_ADDRESS = re.compile(r"[0-9.]+|.*:.*")
 _WORDS = re.compile("[a-z0-9]+")
 _HOSTS_LINE = re.compile(r"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+")
 
@@ -27,6 +33,8 @@ class Url(Filter):
     signal of a document without an address.
     """
 
+    version: ClassVar[int] = 2
+
     domain_listed: Fact = Flag()
     """The host, or a domain above it, is in `domains`: `a.b.example.com` is listed if `example.com` is."""
     address_listed: Fact = Flag()
@@ -38,6 +46,12 @@ class Url(Filter):
     banned_part_count: Count = Bounds(max=0)
     """Entries of `banned_parts` that occur anywhere in the address, other characters than letters and digits left
     out."""
+    host: Label = Allowed()
+    """Host in lower case, without `www.`, user and port."""
+    domain: Label = Allowed()
+    """The host's last two labels, or three where the second last is one under which countries register domains
+    (`example.co.uk`). A rule, not the Public Suffix List: sites on a shared domain (`github.io`) have one domain, and
+    their own hosts."""
 
     domains: tuple[str, ...] = ()
     """Files of domains."""
@@ -77,10 +91,13 @@ class Url(Filter):
         lists = self._lists
         found = [None if not url else self._judge(url.strip(), lists) for url in urls]
         signals: Signals = {}
-        for i, (name, field) in enumerate(zip(self.signals(), lists, strict=True)):
+        for i, (name, field) in enumerate(zip(self.signals(), lists, strict=False)):
             known = bool(getattr(self, field))
             values = [None if row is None or not known else row[i] for row in found]
             signals[name] = pa.array(values, self.signals()[name].type)
+        hosts = [None if not url else _host(url.strip()) or None for url in urls]
+        signals["host"] = pa.array(hosts, pa.string())
+        signals["domain"] = pa.array([None if host is None else _domain(host) for host in hosts], pa.string())
         return signals
 
     @staticmethod
@@ -103,6 +120,14 @@ def _host(url: str) -> str:
     except ValueError:  # a bracket that belongs to no IPv6 address
         return ""
     return host.rstrip(".").removeprefix("www.")
+
+
+def _domain(host: str) -> str:
+    labels = host.split(".")
+    if len(labels) < 3 or _ADDRESS.fullmatch(host):
+        return host
+    registered = len(labels[-1]) == 2 and labels[-2] in SECOND_LEVEL
+    return ".".join(labels[-3:] if registered else labels[-2:])
 
 
 def _domains_above(host: str) -> Iterable[str]:

@@ -83,11 +83,6 @@ class Substring(Barrier):
         passages = start.astype(np.uint64) << np.uint64(32) | stop.astype(np.uint64)
         return pa.table({"address": address[~opens], "passage": passages[~opens]})
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        return links.group_by("address", use_threads=False).aggregate([("passage", "list")]).rename_columns(
-            ["address", "passage"]
-        )  # fmt: skip
-
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
         lists = resolution["passage"].combine_chunks()
         packed = np.asarray(lists.flatten()).astype(np.uint64)

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from stages.errors import StageError
+
 if TYPE_CHECKING:
     from stages.text.views import Lines, Paragraphs, Sentences, Words
 
@@ -118,6 +120,16 @@ class TextBatch:
     def languages(self) -> pa.Array | None:
         """`language.label` of each document, or None if no earlier stage measured it."""
         return self.signals.get("language.label")
+
+    def column(self, name: str) -> pa.Array:
+        """A signal of an earlier stage, or a column that came in, by its name. Raises StageError if there is none."""
+        if name in self.signals:
+            return self.signals[name]
+        if name in self.table.column_names:
+            column = self.table[name].combine_chunks()
+            return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        known = ", ".join([*self.table.column_names, *self.signals])
+        raise StageError(f"there is no column '{name}' before this stage; there are: {known}")
 
     def language_rows(self, names: Sequence[str | None], untold: str | None) -> npt.NDArray[np.int64]:
         """The place in `names` of each document's language, or -1; that of `untold` for all of them if no earlier

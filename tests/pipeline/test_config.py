@@ -177,6 +177,18 @@ def test_every_preset_is_a_config(path):
     assert isinstance(load_config(str(path)), Config)
 
 
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_preset_has_a_plan(path, tmp_path):
+    """On pages as WARC files give them."""
+    from pipeline.io.shards import list_shards
+    from pipeline.plan import make_plan
+
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "one", "url": "http://a.test", "date": "2026-01-01"}\n')
+    config = load_config(str(path), input=str(tmp_path / "a.jsonl"), overrides=["input.format=auto"])
+    plan = make_plan(config, list_shards(config.input))
+    assert plan.phases[-1] == plan.write
+
+
 def test_fineweb_is_the_published_recipe():
     """Every bound of the preset equals the stage's published default, but for C4's terminal punctuation and the
     language."""

@@ -48,6 +48,8 @@ def stage(request, lists) -> Stage:
         "url": {"domains": str(lists / "domains.txt"), "suspect_words": str(lists / "words.txt")},
         "datatrove": {"filter": "FineWebQualityFilter"},
         "decontamination": {"benchmarks": {"toy": str(lists / "items.txt")}},
+        "cap": {"by": "url", "max_documents": 2},
+        "mix": {"by": "url", "unit": "bytes", "alpha": 0.5, "total": 2000},
     }
     if name == "datatrove":
         pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip install 'tamis[datatrove]'")

@@ -83,7 +83,8 @@ def test_parts_cross_words(lists):
 
 def test_without_an_address_or_a_list_nothing_can_be_told(lists):
     assert set(measure(None, domains=str(lists / "hosts"))[0].values()) == {None}
-    assert set(measure("http://bad.example/")[0].values()) == {None}
+    known = measure("http://bad.example/")[0]
+    assert {name for name, value in known.items() if value is not None} == {"host", "domain"}
     assert measure("http://bad.example/")[1] == []
 
 
@@ -102,3 +103,26 @@ def test_lists_are_part_of_the_fingerprint(lists):
     assert (
         stage.assets()[str(lists / "hosts")] != Url(domains=str(lists / "soft.txt")).assets()[str(lists / "soft.txt")]
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "domain"),
+    [
+        ("https://www.Example.com:8080/a", "example.com", "example.com"),
+        ("http://a.b.example.com", "a.b.example.com", "example.com"),
+        ("http://shop.example.co.uk/x", "shop.example.co.uk", "example.co.uk"),
+        ("http://example.co.uk", "example.co.uk", "example.co.uk"),
+        ("http://de.wikipedia.org", "de.wikipedia.org", "wikipedia.org"),
+        ("http://a.com.xyz", "a.com.xyz", "com.xyz"),
+        ("http://127.0.0.1:80/", "127.0.0.1", "127.0.0.1"),
+        ("http://[2001:db8::1]/", "2001:db8::1", "2001:db8::1"),
+        ("localhost", "localhost", "localhost"),
+        ("http://[broken/", None, None),
+        (None, None, None),
+        ("", None, None),
+    ],
+)
+def test_hosts_and_domains(url, host, domain):
+    signals, dropped = measure(url)
+    assert (signals["host"], signals["domain"]) == (host, domain)
+    assert not dropped
