@@ -20,9 +20,9 @@ from pipeline.io.read import Chunk, read_shard
 from pipeline.io.shards import list_shards
 from pipeline.io.write import ParquetSink
 from pipeline.references import learn
-from pipeline.sieve import fit, signal_types
+from pipeline.sieve import column_types, fit
 from pipeline.yaml_lines import parse
-from stages.contract import Barrier, Stage, run_stage
+from stages.contract import Barrier, Stage, Survey, run_stage
 from stages.errors import ConfigError, InputError
 from stages.text.batch import TextBatch
 
@@ -33,7 +33,7 @@ StageSpec = str | Mapping[str, Any]
 
 
 def annotate(source: pa.Table | str | Path, stages: Sequence[StageSpec], **input_fields: Any) -> pa.Table:
-    """The input with a `stage.signal` column for everything the stages measure.
+    """The input with a `stage.signal` column for everything the stages measure or attach.
 
     Args:
         source: a table with a `text` column, or what `input.path` of a config takes.
@@ -57,8 +57,8 @@ def annotate(source: pa.Table | str | Path, stages: Sequence[StageSpec], **input
 def _stages(specs: Sequence[StageSpec]) -> list[Stage]:
     placed = build_stages(specs)
     for stage in placed:
-        if isinstance(stage, Barrier):
-            raise ConfigError(f"{stage.name} compares all documents with each other, which takes a run: tamis run")
+        if isinstance(stage, (Barrier, Survey)):
+            raise ConfigError(f"{stage.name} has to know all documents first, which takes a run: tamis run")
     return placed
 
 
@@ -138,7 +138,7 @@ def annotate_table(
         batch, _ = run_stage(stage, batch, references.get(stage.name))
     rank = pc.subtract(pc.cumulative_sum(readable.cast(pa.int64())), 1)
     places = pc.if_else(readable, rank, pa.scalar(None, pa.int64()))
-    for name in signal_types(stages):
+    for name in column_types(stages):
         values = batch.signals[name].take(places)
         table = table.drop_columns([name]) if name in table.column_names else table
         table = table.append_column(name, values)

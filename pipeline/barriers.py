@@ -22,7 +22,7 @@ from pipeline.priority import sortable
 from pipeline.records import Record, check_files, commit, read_records
 from pipeline.runs import Run
 from pipeline.stats import Stats, peak_memory_bytes
-from stages.contract import Barrier
+from stages.contract import Barrier, SurveyedBarrier
 from stages.errors import RunError, StageError
 from stages.text.batch import TextBatch
 
@@ -31,13 +31,16 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that keys stay apart; makes the order of the columns count."""
 
 
-def sketch(barrier: Barrier, batch: TextBatch, addresses: UInt64s) -> pa.Table:
+def sketch(barrier: Barrier, batch: TextBatch, addresses: UInt64s, reference: pa.Table | None = None) -> pa.Table:
     """The barrier's rows for a batch, with the documents' addresses and priorities.
+
+    Args:
+        reference: of a surveyed barrier, what the survey concluded.
 
     Raises StageError when the barrier's answer is not what the contract says, or a column it compares within is not
     there.
     """
-    found = barrier.sketch(batch)
+    found = barrier.sketch(batch, reference) if isinstance(barrier, SurveyedBarrier) else barrier.sketch(batch)
     if found.schema.names[:2] != ["row", "key"] or found["key"].type != pa.uint64():
         raise StageError(f"{barrier.name}: a sketch has the columns row and key (uint64) first, not {found.schema}")
     rows, key = found["row"].to_numpy(), found["key"].to_numpy()
@@ -84,7 +87,8 @@ def first_key(partition: int, num_partitions: int) -> int:
 def resolve_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]) -> Record:
     """Link the documents of one partition."""
     started = time.perf_counter()
-    barrier, before = _barrier(run, phase), run.plan.segments[phase.segment - 1].sieve
+    barrier = _barrier(run, phase)
+    before = run.plan.segments[phase.segment].sketch or run.plan.segments[phase.segment - 1].sieve
     num_partitions = run.num_tasks(phase) or 1
     low, high = first_key(rank, num_partitions), first_key(rank + 1, num_partitions) - 1
     records = read_records(run.path, before, range(len(run.plan.tasks)))
@@ -94,7 +98,7 @@ def resolve_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], No
     links = barrier.resolve(rows)
     with ParquetSink(run.path, f"{phase.directory}/links/{rank:05d}.parquet", links.schema) as sink:
         sink.write(links)
-        return _finish(run, phase, rank, sink.close(), started, report)
+        return finish(run, phase, rank, sink.close(), started, report)
 
 
 def merge_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]) -> Record:
@@ -114,7 +118,7 @@ def merge_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
         found = found.append_column("kept_id", _ids_of(run, phase, found["kept"].to_numpy()))
     edges = np.searchsorted(addresses, np.array(starts, np.uint64)).tolist()
     with ParquetSink(run.path, f"{phase.directory}/resolution/{rank:05d}.parquet", found.schema) as sink:
-        return _finish(run, phase, rank, _write_cut(sink, found, edges), started, report)
+        return finish(run, phase, rank, _write_cut(sink, found, edges), started, report)
 
 
 def read_resolution(run: Run, phase: Phase, rank: int) -> pa.Table:
@@ -178,11 +182,10 @@ def _barrier(run: Run, phase: Phase) -> Barrier:
     return barrier
 
 
-def _finish(
-    run: Run, phase: Phase, rank: int, file: Written, started: float, report: Callable[[Stats], None]
-) -> Record:
+def finish(run: Run, phase: Phase, rank: int, file: Written, started: float, report: Callable[[Stats], None]) -> Record:
+    """Commit a task that worked for one stage and wrote one file."""
     seconds = time.perf_counter() - started
-    stats: Stats = {"stages": {phase.barrier: {"seconds": seconds}}, "peak_memory_bytes": peak_memory_bytes()}
+    stats: Stats = {"stages": {phase.stage: {"seconds": seconds}}, "peak_memory_bytes": peak_memory_bytes()}
     report(stats)
     return commit(run.path, phase, rank, [file], stats)
 

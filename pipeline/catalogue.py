@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import stages as registry
-from stages.contract import Barrier, Decision, Filter, Fitted, Map, Stage
+from stages.contract import Barrier, Census, Decision, Filter, Fitted, Map, Stage
 
 
 def overview() -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _kind(cls: type[Stage]) -> str:
-    return next(kind.__name__ for kind in (Filter, Fitted, Barrier, Map) if issubclass(cls, kind))
+    return next(kind.__name__ for kind in (Filter, Fitted, Census, Barrier, Map) if issubclass(cls, kind))
 
 
 def rule_text(rule: Decision) -> str:

@@ -18,7 +18,7 @@ from datatrove.utils.typeshelper import StatHints
 from pipeline import stats as counting
 from pipeline.config import build_stages
 from pipeline.sieve import sieve
-from stages.contract import Barrier, Fitted
+from stages.contract import Barrier, Fitted, Survey
 from stages.errors import ConfigError
 from stages.text.batch import TextBatch
 
@@ -44,7 +44,7 @@ class TamisStep(PipelineStep):
         super().__init__()
         self.stages = build_stages(stages)
         for stage in self.stages:
-            if isinstance(stage, (Fitted, Barrier)):
+            if isinstance(stage, (Fitted, Survey, Barrier)):
                 raise ConfigError(
                     f"{stage.name} has to see the corpus first, which a step of a pipeline cannot show it"
                 )

@@ -13,7 +13,7 @@ from pipeline.plan import Phase
 from pipeline.records import Record, check_files, commit, read_records
 from pipeline.rejected import REJECTED_SCHEMA
 from pipeline.runs import Run
-from pipeline.schemas import document_schema, signal_schema
+from pipeline.schemas import document_schema, final_document_schema, signal_schema
 from pipeline.stats import Stats, peak_memory_bytes
 from stages.errors import RunError
 
@@ -43,7 +43,7 @@ def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
             check_files(run.path, segment.sieve, record, checksums=True)
     incoming, stages = run.manifest.schema, run.config.stages
     tables = {
-        "documents": (document_schema(incoming, stages), _documents(run, passes[-1])),
+        "documents": (final_document_schema(incoming, stages), _documents(run, passes[-1])),
         "signals": (signal_schema(stages), _signals(run, list(zip(*passes, strict=True)))),
         "rejected": (REJECTED_SCHEMA, _rejected(run, passes)),
     }
@@ -60,8 +60,9 @@ def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
 
 def _documents(run: Run, records: Sequence[Record]) -> Iterator[pa.Table]:
     schema = document_schema(run.manifest.schema, run.config.stages)
+    columns = final_document_schema(run.manifest.schema, run.config.stages).names
     for record in records:
-        yield from _read_back(run.path, record.file("documents"), schema)
+        yield from _read_back(run.path, record.file("documents"), schema, columns)
 
 
 def _rejected(run: Run, passes: Sequence[Sequence[Record]]) -> Iterator[pa.Table]:
@@ -96,7 +97,7 @@ def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Tabl
         yield table.append_column("dropped_by", pa.array(reasons, pa.string()))
 
 
-def _read_back(run: str, file: Written, schema: pa.Schema) -> Iterator[pa.Table]:
+def _read_back(run: str, file: Written, schema: pa.Schema, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """Row groups of a file that a task wrote; raises RunError when it is not what its record and the plan say."""
     path = f"{run}/{file.path}"
     with open_written(run, file) as parquet:
@@ -105,4 +106,4 @@ def _read_back(run: str, file: Written, schema: pa.Schema) -> Iterator[pa.Table]
         if parquet.metadata.num_rows != file.rows:
             raise RunError(f"{path} has {parquet.metadata.num_rows} rows, its record says {file.rows}")
         for group in range(parquet.num_row_groups):
-            yield parquet.read_row_group(group)
+            yield parquet.read_row_group(group, columns)

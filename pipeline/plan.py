@@ -20,14 +20,14 @@ import pyarrow as pa
 from pipeline.config import Config
 from pipeline.io.shards import Manifest, Shard
 from pipeline.priority import sortable
-from pipeline.sieve import signal_types
-from stages.contract import Barrier, Fitted, Stage
+from pipeline.sieve import column_types
+from stages.contract import Barrier, Fitted, Stage, Survey, SurveyedBarrier
 from stages.errors import ConfigError
 
 FORMAT = 3
 """Version of the files that tasks write; raised when they change."""
 
-Kind: TypeAlias = Literal["reference", "sieve", "resolve", "merge", "write"]
+Kind: TypeAlias = Literal["reference", "sieve", "conclude", "sketch", "resolve", "merge", "write"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Phase:
     """None while unknown: it depends on the output of the phase before."""
     segment: int = 0
     """The segment of stages that it belongs to."""
-    barrier: str = ""
-    """Of a resolve or merge phase: the name of its stage."""
+    stage: str = ""
+    """The stage that a phase between two sieve phases works for."""
 
     @property
     def name(self) -> str:
-        return f"{self.number:02d}-{self.barrier}{'-' if self.barrier else ''}{self.kind}"
+        return f"{self.number:02d}-{self.stage}{'-' if self.stage else ''}{self.kind}"
 
     @property
     def directory(self) -> str:
@@ -55,18 +55,32 @@ class Phase:
 
 @dataclass(frozen=True)
 class Segment:
-    """Stages that are fused into one pass. All but the first segment begin with a barrier."""
+    """Stages that are fused into one pass. All but the first segment begin with a stage that has to know all documents
+    first, or with one that needs other hardware than the one before."""
 
     stages: tuple[Stage, ...]
     sieve: Phase
+    conclude: Phase | None = None
+    sketch: Phase | None = None
     resolve: Phase | None = None
     merge: Phase | None = None
-    """The phases that its barrier needs before."""
+    """The phases that its first stage needs before: of a survey, `conclude`; of a barrier, `resolve` and `merge`; of a
+    surveyed barrier, whose sketch is not fused into the segment before, `sketch` too."""
+
+    @property
+    def before(self) -> tuple[Phase, ...]:
+        """Phases that come between the segment before and this one."""
+        return tuple(phase for phase in (self.conclude, self.sketch, self.resolve, self.merge) if phase is not None)
 
     @property
     def barrier(self) -> Barrier | None:
         first = self.stages[0] if self.stages else None
         return first if isinstance(first, Barrier) else None
+
+    @property
+    def survey(self) -> Survey | None:
+        first = self.stages[0] if self.stages else None
+        return first if isinstance(first, Survey) else None
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,7 @@ class Plan:
     def phases(self) -> tuple[Phase, ...]:
         found = [self.reference]
         for segment in self.segments:
-            found += [segment.resolve, segment.merge, segment.sieve]
+            found += [*segment.before, segment.sieve]
         return tuple(phase for phase in [*found, self.write] if phase is not None)
 
 
@@ -118,6 +132,12 @@ def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
     """The columns that barriers compare within, and go by, exist where they are needed and have an order."""
     known = {field.name: field.type for field in manifest.schema}
     for stage in stages:
+        if isinstance(stage, SurveyedBarrier):
+            missing = [name for name in stage.reads if name not in known]
+            if missing:
+                raise ConfigError(
+                    f"{stage.name} needs {missing[0]}: put the stage `{missing[0].split('.')[0]}` before it"
+                )
         if isinstance(stage, Barrier):
             wanted = [("within", name) for name in stage.within]
             wanted += [("priority", name.removeprefix("-")) for name in stage.priority]
@@ -127,7 +147,7 @@ def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
                     hint = f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(known)}"
                     raise ConfigError(f"{stage.name}.{field}: there is no column '{name}' before this stage. {hint}")
                 _check_type(stage.name, field, name, known[name])
-        known |= signal_types([stage])
+        known |= column_types([stage])
 
 
 def _check_type(stage: str, field: str, name: str, type_: pa.DataType) -> None:
@@ -141,11 +161,12 @@ def _check_type(stage: str, field: str, name: str, type_: pa.DataType) -> None:
         raise ConfigError(f"{stage}.{field}: column '{name}': {error}") from error
 
 
-def split_at_barriers(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
+def split(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
     """The stages of each segment; the first may be empty."""
     parts: list[list[Stage]] = [[]]
     for stage in stages:
-        if isinstance(stage, Barrier):
+        turns = bool(parts[-1]) and stage.accelerated != parts[-1][-1].accelerated
+        if isinstance(stage, (Barrier, Survey)) or turns:
             parts.append([])
         parts[-1].append(stage)
     return [tuple(part) for part in parts]
@@ -155,36 +176,66 @@ def _segments(
     stages: Sequence[Stage], references: dict[str, str], before: str, num_tasks: int, num_partitions: int
 ) -> tuple[Segment, ...]:
     """Segments and their phases; `before` is the fingerprint of what the first one reads."""
-    parts = split_at_barriers(stages)
+    parts = split(stages)
     segments: list[Segment] = []
     number = 1
     for i, part in enumerate(parts):
-        resolve = merge = None
-        if i:
-            barrier = part[0].name
-            resolve = Phase(number, "resolve", _hash({"resolves": before}), num_partitions, i, barrier)
-            merge = Phase(number + 1, "merge", _hash({"merges": resolve.fingerprint}), 1, i, barrier)
-            number, before = number + 2, merge.fingerprint
+        phases = _phases_before(part[0], i, number, before, num_tasks, num_partitions) if i else {}
+        number += len(phases)
+        if phases:
+            before = list(phases.values())[-1].fingerprint
         content: dict[str, object] = {"reads": before, "stages": [stage_identity(stage) for stage in part]}
         content["references"] = [references[stage.name] for stage in part if stage.name in references]
         if i + 1 < len(parts):
-            content |= {"sketch": measured_identity(parts[i + 1][0]), "partitions": num_partitions}
+            content |= _handed_on(parts[i + 1][0], num_partitions)
         sieve = Phase(number, "sieve", _hash(content), num_tasks, i)
-        segments.append(Segment(part, sieve, resolve, merge))
+        segments.append(Segment(part, sieve, **phases))
         number, before = number + 1, sieve.fingerprint
     return tuple(segments)
 
 
+def _phases_before(
+    stage: Stage, segment: int, number: int, before: str, num_tasks: int, num_partitions: int
+) -> dict[str, Phase]:
+    """The phases that the first stage of a segment needs before it can work, in their order."""
+    sizes: dict[Kind, int] = {}
+    if isinstance(stage, Survey):
+        sizes["conclude"] = 1
+    if isinstance(stage, SurveyedBarrier):
+        sizes["sketch"] = num_tasks
+    if isinstance(stage, Barrier):
+        sizes |= {"resolve": num_partitions, "merge": 1}
+    phases: dict[str, Phase] = {}
+    for kind, size in sizes.items():
+        content: dict[str, object] = {kind: before}
+        if isinstance(stage, Survey):
+            content |= {"stage": measured_identity(stage), "partitions": num_partitions}
+        phases[kind] = Phase(number, kind, _hash(content), size, segment, stage.name)
+        number, before = number + 1, phases[kind].fingerprint
+    return phases
+
+
+def _handed_on(following: Stage, num_partitions: int) -> dict[str, object]:
+    """What the phase before a stage does for it, as part of that phase's fingerprint."""
+    if isinstance(following, Survey):
+        identity = measured_identity(following)
+        fields = following.model_dump(mode="json", include=set(following.tallied))
+        return {"tally": {**identity, "fields": fields, "assets": {}}}
+    if isinstance(following, Barrier):
+        return {"sketch": measured_identity(following), "partitions": num_partitions}
+    return {}
+
+
 def _reference_prints(config: Config, reads: dict[str, object]) -> dict[str, str]:
-    """A fingerprint of what each Fitted stage learns, by its name: of the stages before it, save barriers, which the
-    sample does not meet, and of its own settings, save bounds."""
+    """A fingerprint of what each Fitted stage learns, by its name: of its own settings, save bounds, and of the stages
+    before it, save those that have to know all documents, which the sample does not meet."""
     prints: dict[str, str] = {}
     before: list[dict[str, object]] = []
     for stage in config.stages:
         if isinstance(stage, Fitted):
             content = {**reads, "sample_bytes": config.execution.sample_bytes, "before": before}
             prints[stage.name] = _hash({**content, "stage": measured_identity(stage)})
-        if not isinstance(stage, Barrier):
+        if not isinstance(stage, (Barrier, Survey)):
             before = [*before, stage_identity(stage)]
     return prints
 

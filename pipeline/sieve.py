@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline.stats import Stats
-from stages.contract import Barrier, Fitted, Stage, decide, run_stage
+from pipeline.stats import Stats, merge_counters
+from stages.contract import Barrier, Census, Fitted, Stage, Survey, SurveyedBarrier, decide, run_stage
 from stages.errors import StageError, TamisError
 from stages.text.batch import TextBatch
 
@@ -51,14 +51,23 @@ def signal_types(stages: Sequence[Stage]) -> dict[str, pa.DataType]:
     return {f"{stage.name}.{name}": signal.type for stage in stages for name, signal in stage.signals().items()}
 
 
+def column_types(stages: Sequence[Stage]) -> dict[str, pa.DataType]:
+    """Column name and type of every signal and attachment, stage by stage."""
+    found: dict[str, pa.DataType] = {}
+    for stage in stages:
+        found |= signal_types([stage])
+        found |= {f"{stage.name}.{name}": type_ for name, type_ in stage.attachments().items()}
+    return found
+
+
 def sieve(
     batch: TextBatch, stages: Sequence[Stage], stats: Stats, given: Mapping[str, pa.Table] | None = None
 ) -> Sieved:
     """Run the stages over a batch and add what happened to `stats["stages"]`.
 
     Args:
-        given: by the stage's name, what a Fitted stage learned of the corpus (see `fit`); for a Barrier, which only
-            comes first, what was resolved of the batch's documents.
+        given: by the stage's name, what a Fitted stage (see `fit`) or a Census learned of the corpus; for a Barrier,
+            which only comes first, what was resolved of the batch's documents.
 
     Raises StageError, naming the stage, when one fails.
     """
@@ -82,6 +91,7 @@ def sieve(
             kept = np.flatnonzero(~mask)
             rows, after = rows[kept], after.take(kept)
         batch = after
+        merge_counters(counts, stage.counters())
         counts["seconds"] += time.perf_counter() - started
     return Sieved(batch, rows, signals, pa.array(reasons, pa.string()), dropped)
 
@@ -89,15 +99,15 @@ def sieve(
 def fit(stages: Sequence[Stage], sample: TextBatch) -> dict[str, pa.Table]:
     """What every Fitted stage learns from a sample of the corpus, by its name.
 
-    Each stage sees the documents that those before it keep, but for a Barrier, which cannot judge a sample. Raises
-    StageError, naming the stage, when one fails.
+    Each stage sees the documents that those before it keep, but for a Barrier or a Census, which cannot judge a sample.
+    Raises StageError, naming the stage, when one fails.
     """
     references: dict[str, pa.Table] = {}
     last = max((i for i, stage in enumerate(stages) if isinstance(stage, Fitted)), default=-1)
     for stage in stages[: last + 1]:
         if isinstance(stage, Fitted):
             references[stage.name] = stage.fit(sample)
-        if isinstance(stage, Barrier):
+        if isinstance(stage, (Barrier, Census)):
             continue
         after, columns = _guarded(stage, sample, references.get(stage.name))
         mask, _ = _verdict(stage, columns, after)
@@ -110,12 +120,22 @@ def rehearse(stages: Sequence[Stage], incoming: pa.Schema) -> None:
     loaded from Numba's cache) before there is anything to do."""
     batch = TextBatch(incoming.empty_table())
     for stage in stages:
-        stage.setup()
-        if isinstance(stage, Barrier):
-            stage.sketch(batch)
-            batch = batch.with_signals({name: pa.array([], type_) for name, type_ in signal_types([stage]).items()})
-        else:
-            batch, _ = run_stage(stage, batch, stage.fit(batch) if isinstance(stage, Fitted) else None)
+        if not stage.accelerated:  # a large model is loaded by the tasks that need it
+            stage.setup()
+            _rehearse(stage, batch)
+        batch = batch.with_signals({name: pa.array([], type_) for name, type_ in column_types([stage]).items()})
+
+
+def _rehearse(stage: Stage, batch: TextBatch) -> None:
+    reference = stage.fit(batch) if isinstance(stage, Fitted) else None
+    if isinstance(stage, Survey):
+        reference = stage.conclude(stage.combine(stage.tally(batch)), 0)
+    if isinstance(stage, SurveyedBarrier):
+        stage.sketch(batch, reference)
+    elif isinstance(stage, Barrier):
+        stage.sketch(batch)
+    else:
+        run_stage(stage, batch, reference)
 
 
 def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:

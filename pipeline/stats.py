@@ -2,7 +2,8 @@
 
     {"input":  {"documents", "bytes", "seconds", "rejected": {reason: {"documents", "bytes"}}},
      "stages": {name: {"documents_in", "bytes_in", "documents_out", "bytes_out", "seconds",
-                       "dropped": {"stage.signal": {"documents", "bytes"}}, "unmeasured": {"stage.signal": documents}}},
+                       "dropped": {"stage.signal": {"documents", "bytes"}}, "unmeasured": {"stage.signal": documents},
+                       "counters": what the stage itself counts, if it does}},
      "output": {"documents", "bytes", "seconds"},
      "task_seconds": ..., "peak_memory_bytes": ...}
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,6 +39,12 @@ def _add(total: Stats, part: Stats) -> None:
             total[key] = max(total.get(key, value), value)
         else:
             total[key] = total.get(key, 0) + value
+
+
+def merge_counters(counts: Stats, counters: Mapping[str, float]) -> None:
+    """Add a stage's own counters to its counts."""
+    if counters:
+        _add(counts.setdefault("counters", {}), dict(counters))
 
 
 def empty(stage_names: Iterable[str]) -> Stats:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import barriers
+from pipeline import barriers, surveys
 from pipeline import stats as counting
 from pipeline.gather import KINDS, write_task
 from pipeline.io.read import Chunk, Rejected, read_shard
@@ -27,9 +27,8 @@ from pipeline.references import read_references, reference_task
 from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
 from pipeline.schemas import document_schema, signal_schema
-from pipeline.sieve import Sieved, sieve, signal_types
+from pipeline.sieve import Sieved, column_types, sieve
 from pipeline.stats import Stats
-from stages.contract import Barrier
 from stages.errors import InputError
 from stages.text.batch import TextBatch
 
@@ -70,8 +69,7 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
         began = time.perf_counter()
         files = [sinks[kind].close() for kind in KINDS]
         task.stats["output"]["seconds"] += time.perf_counter() - began
-        if task.next_barrier:
-            files.append(task.write_sketch())
+        files += task.write_for_following()
     task.stats["task_seconds"] = time.perf_counter() - started
     return commit(run.path, phase, rank, files, task.stats)
 
@@ -86,15 +84,18 @@ class _SieveTask:
         self.stages = self.segment.stages
         self.earlier = [stage for segment in segments[: phase.segment] for stage in segment.stages]
         following = segments[phase.segment + 1 :]
-        self.next_barrier: Barrier | None = following[0].barrier if following else None
+        self.following = following[0] if following else None
         self.stats = counting.empty(stage.name for stage in self.stages)
         execution = run.config.execution
         self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate, execution.seed)
-        self.sketches: list[pa.Table] = []
-        for stage in self.stages:
+        self.rows: list[pa.Table] = []
+        """Sketches or tallies for the segment that follows."""
+        for stage in [*self.stages, *(self.following.stages[:1] if self.following else ())]:
             stage.setup()
         self.given = read_references(run, self.stages)
-        merge = self.segment.merge
+        merge, conclude = self.segment.merge, self.segment.conclude
+        if conclude and not merge:
+            self.given[self.stages[0].name] = surveys.read_conclusion(run, conclude)
         self.resolution = barriers.read_resolution(run, merge, rank) if merge else None
 
     def schemas(self) -> dict[str, pa.Schema]:
@@ -130,7 +131,7 @@ class _SieveTask:
         before = self.run.plan.segments[self.phase.segment - 1].sieve
         (record,) = read_records(self.run.path, before, [self.rank])
         schema = document_schema(self.run.manifest.schema, self.earlier)
-        signals = signal_types(self.earlier)
+        signals = column_types(self.earlier)
         for table, addresses in barriers.read_kept(self.run, before, record, schema.names):
             measured = {name: table[name].combine_chunks() for name in signals}
             yield Portion(TextBatch(table.drop_columns(list(signals)), measured), addresses)
@@ -149,33 +150,49 @@ class _SieveTask:
         for lost in sieved.dropped:
             sinks["rejected"].write(self.sample.of(lost, portion.addresses))
         _write_kept(sieved, portion, sinks)
-        if self.next_barrier is None:
+        if self.following is None:
             self.stats["output"]["documents"] += sieved.kept.num_rows
             self.stats["output"]["bytes"] += int(np.diff(sieved.kept.utf8.offsets).sum())
         self.stats["output"]["seconds"] += time.perf_counter() - began
-        if self.next_barrier:
-            self._sketch(self.next_barrier, sieved.kept, portion.addresses[sieved.rows])
+        if self._reduces:
+            self._reduce(sieved.kept, portion.addresses[sieved.rows])
 
-    def _sketch(self, barrier: Barrier, kept: TextBatch, addresses: npt.NDArray[np.uint64]) -> None:
+    @property
+    def _reduces(self) -> bool:
+        """Whether the segment that follows needs rows of every document: tallies or sketches."""
+        return self.following is not None and (self.following.survey or self.following.barrier) is not None
+
+    def _reduce(self, kept: TextBatch, addresses: npt.NDArray[np.uint64]) -> None:
+        assert self.following
         began = time.perf_counter()
-        self.sketches.append(barriers.sketch(barrier, kept, addresses))
-        spent = self.stats["stages"].setdefault(barrier.name, {"seconds": 0.0})
+        survey, barrier = self.following.survey, self.following.barrier
+        if survey is not None:
+            self.rows.append(surveys.tally(survey, kept))
+        elif barrier is not None:
+            self.rows.append(barriers.sketch(barrier, kept, addresses))
+        spent = self.stats["stages"].setdefault(self.following.stages[0].name, {"seconds": 0.0})
         spent["seconds"] += time.perf_counter() - began
 
-    def write_sketch(self) -> Written:
-        """The file of the task's sketches, which may be empty."""
-        assert self.next_barrier
-        resolve = self.run.plan.segments[self.phase.segment + 1].resolve
-        assert resolve is not None
-        assert resolve.num_tasks is not None
+    def write_for_following(self) -> list[Written]:
+        """The file of the task's tallies or sketches, which may be empty; none if nobody needs it."""
+        if not self._reduces:
+            return []
+        assert self.following
+        rows, self.rows = self.rows, []
         nothing = TextBatch(self.run.manifest.schema.empty_table(), self._no_signals())
-        tables = [barriers.sketch(self.next_barrier, nothing, np.zeros(0, np.uint64)), *self.sketches]
-        path = f"{self.phase.directory}/sketch/{self.rank:05d}.parquet"
-        with ParquetSink(self.run.path, path, tables[0].schema) as sink:
-            return barriers.write_sketch(sink, tables, resolve.num_tasks)
+        self._reduce(nothing, np.zeros(0, np.uint64))
+        kind = "tally" if self.following.survey else "sketch"
+        path = f"{self.phase.directory}/{kind}/{self.rank:05d}.parquet"
+        with ParquetSink(self.run.path, path, self.rows[0].schema) as sink:
+            if self.following.survey:
+                return [surveys.write_tally(sink, self.following.survey, [*self.rows, *rows])]
+            resolve = self.following.resolve
+            assert resolve is not None
+            assert resolve.num_tasks is not None
+            return [barriers.write_sketch(sink, [*self.rows, *rows], resolve.num_tasks)]
 
     def _no_signals(self) -> dict[str, pa.Array]:
-        return {name: pa.array([], type_) for name, type_ in signal_types([*self.earlier, *self.stages]).items()}
+        return {name: pa.array([], type_) for name, type_ in column_types([*self.earlier, *self.stages]).items()}
 
 
 def _check_errors(stats: Stats, max_errors: int, chunk: Chunk) -> None:
@@ -206,6 +223,8 @@ def _write_kept(sieved: Sieved, portion: Portion, sinks: dict[str, ParquetSink])
 TASKS: dict[str, Callable[[Run, Phase, int, Report], Record]] = {
     "reference": reference_task,
     "sieve": sieve_task,
+    "conclude": surveys.conclude_task,
+    "sketch": surveys.sketch_task,
     "resolve": barriers.resolve_task,
     "merge": barriers.merge_task,
     "write": write_task,

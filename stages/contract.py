@@ -18,152 +18,63 @@ so every decision can be read off the recorded numbers, and made again without m
 from __future__ import annotations
 
 import difflib
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, field_validator, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from stages.decisions import (
+    Allowed,
+    Bounds,
+    Chars,
+    Count,
+    Decision,
+    Fact,
+    Flag,
+    Label,
+    Mask,
+    Ratio,
+    Score,
+    Signal,
+)
 from stages.text.batch import TextBatch
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
+__all__ = [
+    "Allowed",
+    "Barrier",
+    "Bounds",
+    "Census",
+    "Chars",
+    "Count",
+    "Decision",
+    "Fact",
+    "Filter",
+    "Fitted",
+    "Flag",
+    "Label",
+    "Map",
+    "Ratio",
+    "Score",
+    "Signal",
+    "Signals",
+    "Stage",
+    "Survey",
+    "SurveyedBarrier",
+    "decide",
+    "run_stage",
+]
+
 Values: TypeAlias = "pa.Array | npt.NDArray[Any]"
 Signals: TypeAlias = "dict[str, Values]"
-Number: TypeAlias = int | float
-
-
-@dataclass(frozen=True)
-class Signal:
-    """The column that a decision field declares: its Arrow type and the unit of its values."""
-
-    type: pa.DataType
-    unit: str
-
-
-class Decision(BaseModel, ABC):
-    """A rule on one signal. Null and NaN never drop a document: the stage could not tell."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @abstractmethod
-    def drops(self, values: pa.Array) -> Mask:
-        """Which of the documents this rule drops: a mask as long as `values`."""
-
-    @property
-    @abstractmethod
-    def is_open(self) -> bool:
-        """True if the rule can drop nothing: the signal is measured and recorded, no more."""
-
-
-class Bounds(Decision):
-    """An interval on a number, both ends inclusive; absent = no limit, 0 means 0."""
-
-    min: Number | None = None
-    max: Number | None = None
-
-    @field_validator("min", "max", mode="before")
-    @classmethod
-    def _is_a_number(cls, value: Any) -> Any:
-        if isinstance(value, bool) or (isinstance(value, float) and math.isnan(value)):
-            raise ValueError(f"a bound is a number or null, not {value}")
-        return value
-
-    @model_validator(mode="after")
-    def _is_an_interval(self) -> Bounds:
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}: no document could pass")
-        return self
-
-    def drops(self, values: pa.Array) -> Mask:
-        numbers = values.to_numpy(zero_copy_only=False)  # null becomes NaN, which compares false
-        dropped = np.zeros(len(values), np.bool_)
-        if self.min is not None:
-            dropped |= numbers < self.min
-        if self.max is not None:
-            dropped |= numbers > self.max
-        return dropped
-
-    @property
-    def is_open(self) -> bool:
-        return self.min is None and self.max is None
-
-
-class Allowed(Decision):
-    """A set of labels; a document whose label is another one is dropped. Written as a list: `label: [en, de]`."""
-
-    labels: tuple[str, ...] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"labels": (value,)}
-        if value is None or isinstance(value, (list, tuple)):
-            return {"labels": value}
-        return value
-
-    @field_validator("labels")
-    @classmethod
-    def _names_a_label(cls, labels: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if labels == ():
-            raise ValueError("an empty list allows nothing; write null to allow every label")
-        return labels
-
-    @model_serializer
-    def _as_list(self) -> list[str] | None:
-        return None if self.labels is None else list(self.labels)
-
-    def drops(self, values: pa.Array) -> Mask:
-        if self.labels is None:
-            return np.zeros(len(values), np.bool_)
-        allowed = pc.is_in(values, value_set=pa.array(self.labels, values.type))
-        return pc.invert(pc.or_(allowed, pc.is_null(values))).to_numpy(zero_copy_only=False).astype(np.bool_)
-
-    @property
-    def is_open(self) -> bool:
-        return self.labels is None
-
-
-class Flag(Decision):
-    """A boolean signal that drops where it is true; `false` in the config records it and drops nothing."""
-
-    drop: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_bool(cls, value: Any) -> Any:
-        return {"drop": value} if isinstance(value, bool) else value
-
-    @model_serializer
-    def _as_bool(self) -> bool:
-        return self.drop
-
-    def drops(self, values: pa.Array) -> Mask:
-        if not self.drop:
-            return np.zeros(len(values), np.bool_)
-        return pc.fill_null(values, False).to_numpy(zero_copy_only=False).astype(np.bool_)
-
-    @property
-    def is_open(self) -> bool:
-        return not self.drop
-
-
-Count = Annotated[Bounds, Signal(pa.int32(), "count")]
-Ratio = Annotated[Bounds, Signal(pa.float64(), "ratio")]
-Chars = Annotated[Bounds, Signal(pa.float64(), "characters")]
-Score = Annotated[Bounds, Signal(pa.float32(), "score in [0, 1]")]
-Label = Annotated[Allowed, Signal(pa.string(), "label")]
-Fact = Annotated[Flag, Signal(pa.bool_(), "true or false")]
 
 
 class Stage(BaseModel, ABC):
-    """The part that every stage has. Subclass `Filter`, `Fitted`, `Barrier` or `Map`, not this."""
+    """The part that every stage has. Subclass `Filter`, `Map`, `Fitted`, `Census` or a barrier, not this."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -173,6 +84,8 @@ class Stage(BaseModel, ABC):
     """Signals of earlier stages that it reads from `batch.signals`; the planner checks the order."""
     own_overrides: ClassVar[dict[str, str]] = {}
     """Fields that replace bounds as `by_language` does, and the label among the stage's own signals that they go by."""
+    transient: ClassVar[tuple[str, ...]] = ()
+    """Attachments that later stages need and the reader of `documents/` does not."""
 
     name: str = ""
     """Prefix of its signals; set it when a stage appears twice in a config."""
@@ -186,6 +99,21 @@ class Stage(BaseModel, ABC):
 
     def assets(self) -> Mapping[str, str]:
         """Name and hash of every file the stage reads (models, word lists): part of a run's fingerprint."""
+        return {}
+
+    @property
+    def accelerated(self) -> bool:
+        """True if it works on a GPU where there is one: such stages get a phase of their own."""
+        return False
+
+    def attachments(self) -> Mapping[str, pa.DataType]:
+        """Columns beside the signals that it gives a document: vectors, token ids. `measure` or `transform` returns
+        them with the signals; they travel with the document, to `documents/`, and decide nothing."""
+        return {}
+
+    def counters(self) -> Mapping[str, float]:
+        """What it has done since it was last asked, beyond documents, bytes and seconds; added to its stats. Of names
+        that begin with `peak_` the largest counts."""
         return {}
 
     @classmethod
@@ -317,6 +245,53 @@ class Barrier(Stage):
         """
 
 
+class Survey(Stage):
+    """A stage that has to know something of all documents that reach it, before it can work on any of them.
+
+    Every batch is reduced to small rows with a key; from the rows of the whole corpus follows a small table, the
+    reference. Subclass `Census` or `SurveyedBarrier`, not this.
+    """
+
+    tallied: ClassVar[tuple[str, ...]] = ()
+    """Fields that `tally` and `combine` depend on; a change of any other leaves the phase before alone."""
+
+    @abstractmethod
+    def tally(self, batch: TextBatch) -> pa.Table:
+        """Any number of rows: `key` (uint64), columns of its own. Rows of equal key must be interchangeable, so that
+        nothing depends on the order of the documents."""
+
+    def combine(self, rows: pa.Table) -> pa.Table:
+        """Fewer rows that say the same, if there are such: sums of those with equal keys, for example."""
+        return rows
+
+    def sample_limit(self, num_documents: int) -> int | None:
+        """How many rows `conclude` wants, those of the smallest keys; None for all of them."""
+        return None
+
+    @abstractmethod
+    def conclude(self, rows: pa.Table, num_documents: int) -> pa.Table:
+        """The reference: a small table, from the rows of all documents in ascending order of their keys."""
+
+
+class Census(Survey):
+    """A survey whose reference says what becomes of each document; leaves the text alone."""
+
+    @abstractmethod
+    def measure(self, batch: TextBatch, reference: pa.Table) -> Signals:
+        """One value a document for every signal that the class declares; null = could not tell."""
+
+
+class SurveyedBarrier(Survey, Barrier):
+    """A barrier that needs a survey before it can sketch. Its sketch is a phase of its own."""
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Columns and signals that `sketch` reads, beside those of `within` and `priority`; all others are not there."""
+
+    @abstractmethod
+    def sketch(self, batch: TextBatch, reference: pa.Table | None = None) -> pa.Table:
+        """As any barrier's, with the reference at hand. Texts are empty unless `reads` names `text`."""
+
+
 class Map(Stage):
     """A stage that rewrites text. Its signals describe the text as it left it, and may carry bounds too."""
 
@@ -329,51 +304,57 @@ def run_stage(stage: Stage, batch: TextBatch, given: pa.Table | None = None) -> 
     """Apply a stage; returns the batch with the stage's signals on it, and the signals as declared columns.
 
     Args:
-        given: what a Fitted stage learned of the corpus, or what a Barrier resolved of the batch's documents.
+        given: what a Fitted stage or a Census learned of the corpus, or what a Barrier resolved of the batch's
+            documents.
 
     Raises StageError when the stage's answer is not what it declares: a missing or unknown signal, a wrong length or
     type.
     """
     from stages.errors import StageError
 
-    measured: Signals
-    if isinstance(stage, Map):
-        after, measured = stage.transform(batch)
-    elif isinstance(stage, Filter):
-        after, measured = batch, stage.measure(batch)
-    elif isinstance(stage, (Fitted, Barrier)):
-        if given is None:
-            raise StageError(f"{stage.name} holds documents against their corpus and was not shown any of it")
-        if isinstance(stage, Barrier):
-            after, measured = stage.transform(batch, given)
-        else:
-            after, measured = batch, stage.measure(batch, given)
-    else:
-        raise StageError(f"{stage.name} is none of Filter, Fitted, Barrier and Map")
+    after, measured = _apply(stage, batch, given)
     if after.num_rows != batch.num_rows:
         raise StageError(f"{stage.name} returned {after.num_rows} documents for {batch.num_rows}: a stage keeps all")
-    declared = stage.signals()
+    signals = {name: signal.type for name, signal in stage.signals().items()}
+    declared = {**signals, **stage.attachments()}
     if measured.keys() != declared.keys():
         odd = sorted(measured.keys() ^ declared.keys())
         raise StageError(f"{stage.name} measures {sorted(measured)} but declares {sorted(declared)}: {odd} differ")
     columns = {}
-    for name, signal in declared.items():
-        columns[name] = column = _column(stage, name, signal, measured[name])
+    for name, type_ in declared.items():
+        columns[name] = column = _column(stage, name, type_, measured[name])
         if len(column) != batch.num_rows:
             raise StageError(f"{stage.name}.{name} has {len(column)} values for {batch.num_rows} documents")
-    return after.with_signals({f"{stage.name}.{name}": column for name, column in columns.items()}), columns
+    after = after.with_signals({f"{stage.name}.{name}": column for name, column in columns.items()})
+    return after, {name: columns[name] for name in signals}
 
 
-def _column(stage: Stage, name: str, signal: Signal, values: Values) -> pa.Array:
+def _apply(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, Signals]:
+    from stages.errors import StageError
+
+    if isinstance(stage, Map):
+        return stage.transform(batch)
+    if isinstance(stage, Filter):
+        return batch, stage.measure(batch)
+    if not isinstance(stage, (Fitted, Census, Barrier)):
+        raise StageError(f"{stage.name} is none of Filter, Map, Fitted, Census and Barrier")
+    if given is None:
+        raise StageError(f"{stage.name} holds documents against their corpus and was not shown any of it")
+    if isinstance(stage, Barrier):
+        return stage.transform(batch, given)
+    return batch, stage.measure(batch, given)
+
+
+def _column(stage: Stage, name: str, type_: pa.DataType, values: Values) -> pa.Array:
     from stages.errors import StageError
 
     try:
         array = values if isinstance(values, pa.Array) else pa.array(values)
         if pa.types.is_floating(array.type):  # NaN and null mean the same: could not tell
             array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
-        return array if array.type == signal.type else array.cast(signal.type)
+        return array if array.type == type_ else array.cast(type_)
     except pa.ArrowException as error:
-        raise StageError(f"{stage.name}.{name} should be {signal.type}: {error}") from error
+        raise StageError(f"{stage.name}.{name} should be {type_}: {error}") from error
 
 
 def decide(stage: Stage, columns: Mapping[str, pa.Array], languages: pa.Array | None) -> dict[str, Mask]:

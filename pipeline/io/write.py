@@ -122,7 +122,7 @@ def open_written(root: str, file: Written) -> Iterator[pq.ParquetFile]:
 
 
 def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Size of each row: the bytes of its strings, and eight for everything else."""
+    """Size of each row: the bytes of its strings, four for each value of a list, and eight for everything else."""
     total = np.full(table.num_rows, 8 * table.num_columns, np.int64)
     for column in table.columns:
         if (
@@ -131,4 +131,6 @@ def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
             or pa.types.is_large_binary(column.type)
         ):
             total += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+        elif pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+            total += 4 * pc.fill_null(pc.list_value_length(column), 0).to_numpy()
     return total

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import pipeline
 import stages
 from pipeline.barriers import align, first_key, sketch
-from pipeline.plan import split_at_barriers
+from pipeline.plan import split
 from pipeline.priority import sortable
 from stages.errors import ConfigError, RunError, StageError
 from stages.text.batch import TextBatch
@@ -92,9 +92,9 @@ def test_a_column_that_is_not_there_is_named():
 
 
 def test_segments_begin_at_barriers():
-    parts = split_at_barriers([Length(), SameStart(), Length(), SameStart()])
+    parts = split([Length(), SameStart(), Length(), SameStart()])
     assert [len(part) for part in parts] == [1, 2, 1]
-    assert [len(part) for part in split_at_barriers([SameStart()])] == [0, 1]
+    assert [len(part) for part in split([SameStart()])] == [0, 1]
 
 
 def rows(num: int) -> list[dict]:
