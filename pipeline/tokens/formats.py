@@ -20,7 +20,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,8 @@ IDS, LOSS_MASK = "input_ids", "loss_mask"
 BODIES = {"megatron": ".bin", "raw": ".bin", "mds": ".mds"}
 """Where the ids are, if not in the Parquet file."""
 PAGE_BYTES = 4 << 20
+GROUP_TOKENS = 1 << 23
+"""Tokens in a row group."""
 MEGATRON_MAGIC, MEGATRON_INT32 = b"MMIDIDX\x00\x00", 4
 
 
@@ -105,25 +107,27 @@ class _File:
     def __init__(self, root: str, path: str) -> None:
         self.path = path
         self._file = AtomicFile(f"{root}/{path}")
-        self.write = self._file.write
+
+    def write(self, content: Any) -> None:
+        self._file.write(content)
 
     def close(self, rows: int) -> Written:
         self._file.commit()
         return Written(self.path, rows, self._file.num_bytes, self._file.checksum)
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._file.discard()
 
 
-class _ParquetFile(_File):
+class _ParquetFile:
     """The table, with the ids if the format is Parquet. Pages end where rows do, and those of the ids are plain."""
 
     def __init__(self, root: str, path: str, schema: pa.Schema) -> None:
-        super().__init__(root, path)
-        self.schema = schema
+        self.path, self.schema = path, schema
+        self._file = AtomicFile(f"{root}/{path}")
         leaves = [f"{field.name}.list.element" if pa.types.is_nested(field.type) else field.name for field in schema]
         plain = f"{IDS}.list.element"
         self._writer = pq.ParquetWriter(
@@ -137,9 +141,8 @@ class _ParquetFile(_File):
             write_statistics=False,
             write_page_checksum=True,
         )
-        self.write = self._write
 
-    def _write(self, trace: pa.Table, ids: UInt32s, mask: npt.NDArray[np.uint8] | None) -> None:
+    def write(self, trace: pa.Table, ids: UInt32s, mask: npt.NDArray[np.uint8] | None) -> None:
         columns = []
         for field in self.schema:
             if field.name in (IDS, LOSS_MASK):
@@ -152,10 +155,14 @@ class _ParquetFile(_File):
 
     def close(self, rows: int) -> Written:
         self._writer.close()
-        return super().close(rows)
+        self._file.commit()
+        return Written(self.path, rows, self._file.num_bytes, self._file.checksum)
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *error: object) -> None:
-        super().__exit__(*error)
+        self._file.discard()
         self._writer.close()
 
 

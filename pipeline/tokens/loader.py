@@ -2,8 +2,8 @@
 
 Step `k` of a pass gives rank `r` the sequences from `(k * world_size + r) * batch_size` on, whatever the number of
 workers: worker `w` of `W` makes every `W`-th batch from the `w`-th on, which is the order in which torch's DataLoader
-asks for them. So the state of a loader is one number, the first sequence that no rank was given, and a run may be resumed
-with other numbers of workers and ranks and another batch size.
+asks for them. So the state of a loader is one number, the first sequence that no rank was given, and a run may be
+resumed with other numbers of workers and ranks and another batch size.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class TokenLoader:
         across_documents: labels also predict the first token of a document from the last of the one before.
         drop_last: leave out the last sequences if they are no full step of all ranks. Without it, ranks may have
             different numbers of steps.
-        mask: `block` adds `block_mask`, for flex_attention; `dense` adds `attention_mask`, `bool[b, 1, length, length]`:
-            what a token sees is itself and what is before it in its span.
+        mask: `block` adds `block_mask`, for flex_attention; `dense` adds `attention_mask`, `bool[b, 1, length,
+            length]`: what a token sees is itself and what is before it in its span.
         device: where the tensors of a batch go.
     """
 
@@ -177,4 +177,4 @@ class TokenLoader:
 
     def _fingerprint(self) -> str:
         tokens = self.dataset.tokens
-        return xxhash.xxh3_64_hexdigest(json.dumps([tokens.split, tokens.manifest], sort_keys=True))
+        return xxhash.xxh3_64_hexdigest(json.dumps([tokens.split, tokens.manifest], sort_keys=True).encode())

@@ -168,8 +168,10 @@ class _Part:
         begin, end = offsets[row : row + 2]
         k = int(np.searchsorted(starts[begin:end], place, side="right")) - 1
         offset = found["document_offsets"][k].as_py() + place - int(starts[begin + k])
-        values = [found[f"document_{name}"][k].as_py() for name in ("ids", "sources", "rows", "epochs")]
-        return Origin(*values, offset)
+        id_, source, number, epoch = (
+            found[f"document_{name}"][k].as_py() for name in ("ids", "sources", "rows", "epochs")
+        )
+        return Origin(id_, source, number, epoch, offset)
 
     @cached_property
     def _starts(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
@@ -237,4 +239,6 @@ def open_tokens(path: str | os.PathLike[str], split: str = "train") -> Tokens:
     for folder in (path, f"{path}/tokens"):
         if exists(f"{folder}/manifest.json"):
             return Tokens(folder, split)
-    raise RunError(f"{path} holds no tokens: there is no manifest.json in it. A run whose last stage is `tokens` makes one")
+    raise RunError(
+        f"{path} holds no tokens: there is no manifest.json in it. A run whose last stage is `tokens` makes one"
+    )

@@ -1,4 +1,4 @@
-"""What a model is given of a packed sequence, besides its ids: what to predict, where in a document it is, what it sees.
+"""What a model is given of a packed sequence besides its ids: what to predict, and where in a document it is.
 
 A sequence of `length` tokens is a row of *spans*: the pieces of documents in it and, as the last one, padding. All of
 these follow from `document_starts` and `num_tokens`.

@@ -15,13 +15,16 @@ their documents cut to fill the others.
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from stages.contract import Stage
 
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
@@ -32,25 +35,6 @@ MIN_FILL = 0.999
 """What `best_fit` fills of all sequences, at least."""
 NO_MARKS = np.zeros(0, np.uint8)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-class Packing(BaseModel):
-    """How tokens are written: fields of the stage `tokens` that change no signal, so that a run which changes only them
-    packs again and measures nothing."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-    sequence_length: Annotated[int, Field(ge=2)] = 8192
-    """Tokens in a sequence."""
-    packing: Literal["best_fit", "concatenate"] = "best_fit"
-    """`best_fit` keeps documents whole where it can, `concatenate` lays them end to end."""
-    format: Literal["parquet", "megatron", "raw", "mds"] = "parquet"
-    """What `tokens/` holds: Parquet, Megatron's `.bin` and `.idx`, a plain `.bin` with datatrove's index, or MosaicML's
-    MDS."""
-    validation_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the documents that go to `tokens/validation`; near duplicates go where the kept one goes."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Changes the order of the documents."""
 
 
 class Frame(NamedTuple):
@@ -67,6 +51,44 @@ class Frame(NamedTuple):
     @property
     def tail(self) -> int:
         return int(self.end >= 0)
+
+
+class Packing(Stage):
+    """The part of a stage that attaches token ids (`ids`, list<uint32>, and perhaps `loss_mask`, list<uint8>, as long)
+    which says how they are packed and written. Its fields change no signal, so a run that changes only them measures
+    nothing again."""
+
+    output_fields: ClassVar[tuple[str, ...]] = (
+        "sequence_length",
+        "packing",
+        "format",
+        "validation_ratio",
+        "seed",
+    )
+
+    sequence_length: Annotated[int, Field(ge=2)] = 8192
+    """Tokens in a sequence."""
+    packing: Literal["best_fit", "concatenate"] = "best_fit"
+    """`best_fit` keeps documents whole where it can, `concatenate` lays them end to end."""
+    format: Literal["parquet", "megatron", "raw", "mds"] = "parquet"
+    """What `tokens/` holds: Parquet, Megatron's `.bin` and `.idx`, a plain `.bin` with datatrove's index, or MosaicML's
+    MDS."""
+    validation_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the documents that go to `tokens/validation`; near duplicates go where the kept one goes."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Changes the order of the documents."""
+
+    @abstractmethod
+    def frame(self) -> Frame:
+        """The special tokens that packing adds."""
+
+    @abstractmethod
+    def tokenizer(self) -> dict[str, Any]:
+        """What the manifest says of the vocabulary: `name`, `hash`, `size`."""
+
+    def token_marks(self) -> Marks:
+        """Where documents may be cut, see `token_marks`; without marks anywhere."""
+        return NO_MARKS
 
 
 @dataclass(frozen=True)
@@ -165,9 +187,7 @@ def _cut_documents(documents: Documents, length: int, frame: Frame, marks: Marks
 
     most = int((documents.lengths(frame) // (length - length // 2) + 1).sum())
     doc, start, stop = (np.empty(most, np.int64) for _ in range(3))
-    m = kernels.cut_documents(
-        documents.ids, documents.offsets, marks, frame.head, frame.tail, length, doc, start, stop
-    )
+    m = kernels.cut_documents(documents.ids, documents.offsets, marks, frame.head, frame.tail, length, doc, start, stop)
     return Pieces(doc[:m], start[:m], stop[:m], np.zeros(m, np.int64))
 
 
