@@ -114,11 +114,11 @@ class Tokens(Sequence[PackedSequence]):
         part, row = self._find(index)
         return part.origin(row, place)
 
-    def loader(self, **options: Any) -> TokenLoader:
+    def loader(self, batch_size: int = 1, **options: Any) -> TokenLoader:
         """Batches of torch tensors; see `pipeline.tokens.loader.TokenLoader` for the options."""
         from pipeline.tokens.loader import TokenLoader
 
-        return TokenLoader(self, **options)
+        return TokenLoader(self, batch_size, **options)
 
     def _find(self, index: int) -> tuple[_Part, int]:
         """The files that hold a sequence, and its row there."""

@@ -44,7 +44,7 @@ def labels(
         loss_mask: 1 for tokens that are to be predicted; all of them without it.
     """
     found = np.full(len(ids), IGNORED, np.int64)
-    found[: num_tokens - 1] = ids[1:num_tokens]
+    found[: max(0, num_tokens - 1)] = ids[1:num_tokens]
     if not across_documents:
         found[edges[1:] - 1] = IGNORED
     if loss_mask is not None:
