@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.barriers import first_key
+from pipeline.exchange import first_key
 from pipeline.io.files import write_json
 from pipeline.io.shards import ROW_BITS, Shard
 from pipeline.io.write import Written
@@ -69,11 +70,14 @@ def pack_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]
 
 
 def as_documents(rows: pa.Table) -> Documents:
-    """Rows of a partition, in their order, as what packing takes."""
+    """Rows of a partition as what packing takes. Their order is by key; rows of equal key are of the same text, id and
+    epoch, and come as the input has them."""
     ids = rows["ids"].combine_chunks()
     values = np.ascontiguousarray(ids.values.to_numpy(zero_copy_only=False))
-    offsets = ids.offsets.to_numpy().astype(np.int64)
-    return Documents(values, offsets, rows["key"].to_numpy(), np.arange(len(ids)))
+    order = pc.sort_indices(rows, [(name, "ascending") for name in ("key", "id", "epoch", "address")])
+    return Documents(
+        values, ids.offsets.to_numpy().astype(np.int64), rows["key"].to_numpy(), order.to_numpy().astype(np.int64)
+    )
 
 
 def trace_table(rows: pa.Table, pieces: Pieces, shards: Sequence[Shard]) -> pa.Table:

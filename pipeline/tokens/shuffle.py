@@ -1,9 +1,9 @@
 """Token ids on their way from documents to sequences: in the order of a hash, whatever file they came from.
 
 A shuffle task reads what one sieve task kept. Every document and epoch becomes a row with a key, a hash of the text,
-the id, the epoch and the seed; rows are written sorted by key, in files of no more than `FILE_BYTES`, in row groups
-that end at equal shares of all keys. A pack task reads one range of keys of all files. So the order is a shuffle of
-everything, memory holds one part of it at a time, and neither depends on how the input was cut or who worked when.
+the id, the epoch and the seed; rows are written sorted by key, in files of no more than `FILE_BYTES`, in parts that are
+equal shares of all keys. A pack task reads one range of keys of all files. So the order is a shuffle of everything,
+memory holds one range of it at a time, and neither depends on how the input was cut or who worked when.
 
 What is validation depends on the text alone, not on the seed. Where near duplicates are marked and kept, a cluster goes
 where its smallest document goes (a hash of ids): the task of the phase `clusters` joins the marks of all stages.
@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline import barriers
+from pipeline.exchange import key_firsts, read_keys, write_parts
 from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase, TokenPhases
 from pipeline.records import Record, check_files, commit, read_records
@@ -35,9 +36,9 @@ Int64s = npt.NDArray[np.int64]
 
 FILE_BYTES = 256 << 20
 """Ids that a shuffle task holds and sorts at a time."""
-GROUP_BYTES = 64 << 10
-"""Ids in a row group, about."""
-MAX_GROUPS = 4096
+PART_BYTES = 64 << 10
+"""Ids in a part of a file, about; a pack task reads whole parts."""
+MAX_PARTS = 4096
 SPLIT_SALT = 0x5B1172E5
 TRAIN, VALIDATION = "train", "validation"
 
@@ -105,10 +106,9 @@ class _Series:
     def flush(self) -> None:
         """Write what has been gathered, if anything was."""
         if self._bytes:
-            groups = min(MAX_GROUPS, 1 << (self._bytes // GROUP_BYTES).bit_length())
-            path = f"{self.stem}-{len(self.written):05d}.parquet"
-            with ParquetSink(self.root, path, self._rows[0].schema) as sink:
-                self.written.append(barriers.write_sketch(sink, self._rows, groups))
+            num_parts = min(MAX_PARTS, 1 << (self._bytes // PART_BYTES).bit_length())
+            path = f"{self.stem}-{len(self.written):05d}.bin"
+            self.written.append(write_parts(self.root, path, pa.concat_tables(self._rows), key_firsts(num_parts)))
         self._rows, self._bytes = [], 0
 
 
@@ -180,16 +180,13 @@ def _read_clusters(run: Run) -> pa.Table:
 
 
 def read_partition(run: Run, split: str, low: int, high: int) -> pa.Table:
-    """The rows of all files of a split with keys in `low … high`, in an order that depends on them alone: by key; rows
-    of equal key are of the same text, id and epoch, and come as the input has them."""
+    """The rows of all files of a split with keys in `low … high`, in the order of the files."""
     phase = _phases(run).shuffle
     tables = []
     for record in read_records(run.path, phase, range(len(run.plan.tasks))):
         check_files(run.path, phase, record)
-        files = [file for file in record.files if f"/{split}/" in file.path]
-        tables += [barriers.read_range(run, file, "key", low, high) for file in files]
-    rows = pa.concat_tables(tables)
-    return rows.take(pc.sort_indices(rows, [(name, "ascending") for name in ("key", "id", "epoch", "address")]))
+        tables += [read_keys(run.path, file, low, high) for file in record.files if f"/{split}/" in file.path]
+    return pa.concat_tables(tables).combine_chunks()
 
 
 def _phases(run: Run) -> TokenPhases:

@@ -54,9 +54,12 @@ class Frame(NamedTuple):
 
 
 class Packing(Stage):
-    """The part of a stage that attaches token ids (`ids`, list<uint32>, and perhaps `loss_mask`, list<uint8>, as long)
-    which says how they are packed and written. Its fields change no signal, so a run that changes only them measures
-    nothing again."""
+    """The part of a stage that gives documents token ids which says how these are packed and written.
+
+    The stage attaches `ids` (list<uint32>, without those of the frame; null = none to write) and perhaps `loss_mask`
+    (list<uint8>, as long: 1 = to be learnt). The fields here change no signal, so a run that changes only them
+    measures nothing again.
+    """
 
     output_fields: ClassVar[tuple[str, ...]] = (
         "sequence_length",

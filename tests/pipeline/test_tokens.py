@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def recovered(path: str, split: str = "train") -> Counter:
     found: dict[tuple, dict[int, bytes]] = {}
     for i, sequence in enumerate(tokens):
         edges = [*sequence.document_starts.tolist(), sequence.num_tokens]
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             origin = tokens.trace(i, low)
             assert tokens.trace(i, high - 1) == origin._replace(offset=origin.offset + high - 1 - low)
             pieces = found.setdefault((origin.id, origin.epoch, origin.source, origin.row), {})
@@ -289,8 +290,7 @@ def test_killed_and_resumed_gives_the_same_bytes(folder, done, state):
     name = f"killed-{state}"
     spec = config(folder, name, {})
     program = (
-        "import json, sys, pipeline\n"
-        "if __name__ == '__main__': pipeline.run(json.loads(sys.argv[1]), workers=2)\n"
+        "import json, sys, pipeline\nif __name__ == '__main__': pipeline.run(json.loads(sys.argv[1]), workers=2)\n"
     )
     path = os.pathsep.join(sys.path)
     process = subprocess.Popen(

@@ -40,9 +40,7 @@ packings = st.sampled_from(["best_fit", "concatenate"])
 def test_documents_are_cut_as_by_the_twin(rows, length, frame):
     given_ = documents(rows)
     doc, start, stop = (np.zeros(2000, np.int64) for _ in range(3))
-    m = kernels.cut_documents(
-        given_.ids, given_.offsets, MARKS, frame.head, frame.tail, length, doc, start, stop
-    )
+    m = kernels.cut_documents(given_.ids, given_.offsets, MARKS, frame.head, frame.tail, length, doc, start, stop)
     found = list(zip(doc[:m].tolist(), start[:m].tolist(), stop[:m].tolist(), strict=True))
     assert found == naive.cut_documents(rows, MARKS.tolist(), frame.head, frame.tail, length)
 
@@ -104,7 +102,8 @@ def test_the_order_of_rows_plays_no_part(rows, length, frame, packing, random):
     other = Documents(other.ids, other.offsets, keys, np.argsort(keys))
     one, two = (pack(each, length, packing, frame, MARKS) for each in (given_, other))
     assert np.array_equal(
-        lay_out(given_, one, frame, length, 0, one.num_sequences), lay_out(other, two, frame, length, 0, two.num_sequences)
+        lay_out(given_, one, frame, length, 0, one.num_sequences),
+        lay_out(other, two, frame, length, 0, two.num_sequences),
     )
 
 
