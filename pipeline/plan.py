@@ -134,6 +134,10 @@ class Plan:
         """Phases that write into folders of the run which do not carry their fingerprint."""
         return (self.write, *((self.tokens.pack, self.tokens.publish) if self.tokens else ()))
 
+    def is_accelerated(self, phase: Phase) -> bool:
+        """Whether the phase's tasks use a GPU where there is one."""
+        return phase.kind == "sieve" and any(stage.accelerated for stage in self.segments[phase.segment].stages)
+
 
 def make_plan(config: Config, manifest: Manifest) -> Plan:
     """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it.

@@ -1,15 +1,26 @@
 """Small stages for tests of the engine: quick, without compiled kernels."""
 
-from typing import ClassVar
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from stages.contract import Allowed, Barrier, Bounds, Count, Fact, Filter, Flag, Label, Map, Ratio, Signals
+from stages.contract import (
+    Allowed,
+    Barrier,
+    Bounds,
+    Census,
+    Count,
+    Fact,
+    Filter,
+    Flag,
+    Label,
+    Map,
+    Ratio,
+    Signals,
+    SurveyedBarrier,
+)
 from stages.text.batch import TextBatch
-from stages.tokens.packing import Frame, Marks, Packing, token_marks
 
 
 class Length(Filter):
@@ -84,55 +95,95 @@ class SameStart(Barrier):
         }
 
 
-class ByteTokens(Packing, Filter):
-    """The bytes of a text as its token ids. Source: none, a toy."""
+class Profile(Filter):
+    """How often each vowel comes, as a vector. Source: none, a toy."""
 
-    transient: ClassVar[tuple[str, ...]] = ("ids",)
+    sum: Count = Bounds()
+    """Vowels."""
+    transient = ("letters",)
 
-    count: Count = Bounds()
-    """Tokens, special ones excluded."""
-
-    def attachments(self) -> dict[str, pa.DataType]:
-        return {"ids": pa.list_(pa.uint32())}
-
-    def frame(self) -> Frame:
-        return Frame(begin=256, end=257, padding=258)
-
-    def tokenizer(self) -> dict[str, object]:
-        return {"name": "bytes", "hash": "none", "size": 259}
-
-    def token_marks(self) -> Marks:
-        return token_marks([bytes([i]) for i in range(256)])
-
-    def measure(self, batch: TextBatch) -> Signals:
-        data, offsets = batch.utf8.data, batch.utf8.offsets
-        ids = pa.ListArray.from_arrays(
-            pa.array(offsets - offsets[0], pa.int32()), pa.array(data[offsets[0] : offsets[-1]].astype(np.uint32))
-        )
-        return {"count": np.diff(offsets), "ids": ids}
-
-
-class MaskedTokens(ByteTokens):
-    """The same, and capital letters are not to be learnt. Source: none, a toy."""
-
-    transient: ClassVar[tuple[str, ...]] = ("ids", "loss_mask")
+    @property
+    def accelerated(self) -> bool:
+        return True
 
     def attachments(self) -> dict[str, pa.DataType]:
-        return {**super().attachments(), "loss_mask": pa.list_(pa.uint8())}
+        return {"vector": pa.list_(pa.float16(), 5), "letters": pa.list_(pa.uint32())}
 
     def measure(self, batch: TextBatch) -> Signals:
-        found = super().measure(batch)
-        ids = found["ids"]
-        values = ids.values.to_numpy()
-        learnt = pa.array(((values < 65) | (values > 90)).astype(np.uint8))
-        return {**found, "loss_mask": pa.ListArray.from_arrays(ids.offsets, learnt)}
+        texts = batch.table["text"].to_pylist()
+        counts = np.array([[text.count(vowel) for vowel in "aeiou"] for text in texts], np.int32).reshape(-1, 5)
+        flat = pa.array(counts.astype(np.float16).reshape(-1))
+        return {
+            "sum": counts.sum(axis=1).astype(np.int32),
+            "vector": pa.FixedSizeListArray.from_arrays(flat, 5),
+            "letters": pa.array([[ord(letter) for letter in text[:3]] for text in texts], pa.list_(pa.uint32())),
+        }
+
+    def counters(self) -> dict[str, float]:
+        return {"calls": 1, "peak_width": 5}
 
 
-class Copies(Filter):
-    """How often a document is written, as its column `copies` says. Source: none, a toy."""
+class Share(Census):
+    """How much of the corpus begins with the same letter. Source: none, a toy."""
 
-    copies: Count = Bounds()
-    """Times."""
+    tallied = ()
 
-    def measure(self, batch: TextBatch) -> Signals:
-        return {"copies": batch.table["copies"].combine_chunks()}
+    share: Ratio = Bounds(min=0.01)
+    """Bytes of all texts that begin with the letter of this one, over all bytes."""
+    scale: float = 1.0
+    """What shares are multiplied with."""
+
+    def tally(self, batch: TextBatch) -> pa.Table:
+        firsts = [ord(text[:1] or " ") for text in batch.table["text"].to_pylist()]
+        return pa.table({"key": pa.array(firsts, pa.uint64()), "bytes": np.diff(batch.utf8.offsets)})
+
+    def combine(self, rows: pa.Table) -> pa.Table:
+        return rows.group_by("key", use_threads=False).aggregate([("bytes", "sum")]).rename_columns(["key", "bytes"])
+
+    def conclude(self, rows: pa.Table, num_documents: int) -> pa.Table:
+        sizes = rows["bytes"].to_numpy()
+        return pa.table({"letter": rows["key"], "share": self.scale * sizes / max(sizes.sum(), 1)})
+
+    def measure(self, batch: TextBatch, reference: pa.Table) -> Signals:
+        shares = dict(zip(reference["letter"].to_pylist(), reference["share"].to_pylist(), strict=True))
+        return {"share": np.array([shares[ord(text[:1] or " ")] for text in batch.table["text"].to_pylist()])}
+
+
+class SameVowels(SurveyedBarrier):
+    """Documents whose rarest vowel is as rare as another's; the rarest one comes from a sample. Source: none, a toy."""
+
+    reads = ("profile.vector",)
+    tallied = ()
+
+    duplicate: Fact = Flag()
+    """Another document with as many of it is kept."""
+    num_samples: int = 50
+    """Documents in the sample."""
+
+    def tally(self, batch: TextBatch) -> pa.Table:
+        vectors = batch.signals["profile.vector"]
+        keys = [xxhash.xxh3_64_intdigest(repr(vector).encode()) for vector in vectors.to_pylist()]
+        return pa.table({"key": pa.array(keys, pa.uint64()), "vector": vectors})
+
+    def sample_limit(self, num_documents: int) -> int:
+        return self.num_samples
+
+    def conclude(self, rows: pa.Table, num_documents: int) -> pa.Table:
+        vectors = np.array(rows["vector"].to_pylist(), np.float64).reshape(-1, 5)
+        return pa.table({"vowel": [int(vectors.sum(axis=0).argmin())], "num_rows": [len(vectors)]})
+
+    def sketch(self, batch: TextBatch, reference: pa.Table | None = None) -> pa.Table:
+        assert reference is not None
+        assert not any(batch.table["text"].to_pylist())
+        vectors = np.array(batch.signals["profile.vector"].to_pylist(), np.float64).reshape(-1, 5)
+        key = vectors[:, reference["vowel"][0].as_py()].astype(np.uint64)
+        return pa.table({"row": np.arange(batch.num_rows), "key": key})
+
+    def resolve(self, rows: pa.Table) -> pa.Table:
+        return SameStart.resolve(SameStart(priority=self.priority), rows)
+
+    def merge(self, links: pa.Table) -> pa.Table:
+        return links
+
+    def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
+        return batch, {"duplicate": pc.not_equal(resolution["address"], resolution["kept"]).combine_chunks()}

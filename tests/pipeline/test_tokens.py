@@ -30,7 +30,12 @@ from tests.corpus import page
 LENGTH = 512
 TOKENS = {"sequence_length": LENGTH}
 EXECUTION = {"task_bytes": 1, "batch_bytes": 20_000, "rejected_rate": 0, "output_bytes": 200_000}
-POINTS = ("byte_tokens:ByteTokens", "masked_tokens:MaskedTokens", "copies:Copies", "same_start:SameStart")
+POINTS = (
+    "byte_tokens = tests.toy_tokens:ByteTokens",
+    "masked_tokens = tests.toy_tokens:MaskedTokens",
+    "copies = tests.toy_tokens:Copies",
+    "same_start = tests.toy:SameStart",
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -39,8 +44,7 @@ def toys(tmp_path_factory):
     info = tmp_path_factory.mktemp("packages") / "tamis_toys-0.1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tamis-toys\nVersion: 0.1.0\n")
-    lines = [f"{point.replace(':', ' = tests.toy:')}\n" for point in POINTS]
-    (info / "entry_points.txt").write_text("[tamis.stages]\n" + "".join(lines))
+    (info / "entry_points.txt").write_text("\n".join(["[tamis.stages]", *POINTS, ""]))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(info.parent))
         stages._third_party.cache_clear()
