@@ -29,7 +29,7 @@ from pipeline.io.files import exists, read_json
 from pipeline.io.pages import read_pages
 from pipeline.tokens import samples
 from pipeline.tokens.formats import BODIES, IDS, LOSS_MASK
-from stages.errors import ConfigError, RunError
+from stages.errors import ConfigError, MissingPartError, RunError
 
 if TYPE_CHECKING:
     from pipeline.tokens.loader import TokenLoader
@@ -116,8 +116,10 @@ class Tokens(Sequence[PackedSequence]):
 
     def loader(self, batch_size: int = 1, **options: Any) -> TokenLoader:
         """Batches of torch tensors; see `pipeline.tokens.loader.TokenLoader` for the options."""
-        from pipeline.tokens.loader import TokenLoader
-
+        try:
+            from pipeline.tokens.loader import TokenLoader
+        except ModuleNotFoundError as error:
+            raise MissingPartError(f"{error}; batches are made with torch: pip install 'tamis[train]'") from error
         return TokenLoader(self, batch_size, **options)
 
     def _find(self, index: int) -> tuple[_Part, int]:

@@ -3,6 +3,7 @@
 import importlib.util
 import pickle
 import struct
+import sys
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from pipeline.tokens import samples
 from pipeline.tokens.formats import write_sequences
 from pipeline.tokens.pack import _mds_index, as_documents, trace_table
 from pipeline.tokens.reader import Tokens
-from stages.errors import ConfigError, RunError
+from stages.errors import ConfigError, MissingPartError, RunError
 from stages.tokens.packing import Frame, lay_out, pack
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
@@ -210,6 +211,12 @@ def test_the_dataset_in_a_loop_of_ones_own(tokens):
     other = TokenDataset(tokens, 2, drop_last=False)
     other.load_state_dict(dataset.state_dict())
     assert seen + numbers(other) == list(range(len(tokens)))
+
+
+def test_without_torch_the_way_to_it_is_told(tokens, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pipeline.tokens.loader", None)
+    with pytest.raises(MissingPartError, match=r"pip install 'tamis\[train\]'"):
+        tokens.loader()
 
 
 def test_wrong_requests_are_told(tokens, tmp_path):
