@@ -17,6 +17,10 @@ Kind: TypeAlias = Literal[
     "collect",
     "settle",
     "write",
+    "clusters",
+    "shuffle",
+    "pack",
+    "publish",
 ]
 
 

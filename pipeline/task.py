@@ -31,6 +31,7 @@ from pipeline.sieve import Sieved, column_types, sieve
 from pipeline.sketches import Sketch, fold, sketch, write_sketch
 from pipeline.stats import Stats
 from stages.contract import Deduplication
+from pipeline.tokens import pack, shuffle
 from stages.errors import InputError
 from stages.text.batch import TextBatch
 
@@ -248,6 +249,10 @@ TASKS: dict[str, Callable[[Run, Phase, int, Report], Record]] = {
     "resolve": barriers.resolve_task,
     **dict.fromkeys(clusters.STEPS, barriers.cluster_task),
     "write": write_task,
+    "clusters": shuffle.clusters_task,
+    "shuffle": shuffle.shuffle_task,
+    "pack": pack.pack_task,
+    "publish": pack.publish_task,
 }
 
 

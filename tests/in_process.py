@@ -20,7 +20,7 @@ def tasks_of(config: dict[str, Any]) -> Iterator[tuple[Run, Phase, int]]:
     Path(resolved.output).mkdir(parents=True, exist_ok=True)
     run = launch._prepare(resolved.output, resolved, manifest, make_plan(resolved, manifest))
     for phase in run.plan.phases:
-        launch._before(run, phase)
+        launch.before_phase(run, phase)
         for rank in range(run.num_tasks(phase) or 0):
             yield run, phase, rank
     launch._describe(run, state="done")
