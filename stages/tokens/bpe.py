@@ -49,8 +49,8 @@ class Encoder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._tables = (
-            vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.words, vocabulary.slots,
-            vocabulary.token_bytes, vocabulary.token_starts,
+            vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.bits, vocabulary.words,
+            vocabulary.slots, vocabulary.token_bytes, vocabulary.token_starts,
         )  # fmt: skip
         self._memos: list[Memo] = []
 

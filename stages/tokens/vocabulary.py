@@ -63,6 +63,7 @@ class Vocabulary:
     byte_ids: npt.NDArray[np.int32]
     byte_pairs: npt.NDArray[np.int32]
     pairs: npt.NDArray[np.uint64]
+    bits: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.int32]
     words: npt.NDArray[np.uint64]
 
@@ -117,17 +118,18 @@ def build(tokens: list[bytes], sha256: str) -> Vocabulary:
     token_bytes, token_starts = _arena(tokens)
     slots = np.full(_power_of_two(2 * len(tokens)), -1, np.int32)
     kernels_merges.fill_slots(token_bytes, token_starts, slots)
-    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, np.empty(0, np.uint64))
+    bits = np.zeros(1 << 16, np.uint64)
+    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, np.empty(0, np.uint64), bits)
     pairs = np.full(_power_of_two(2 * count + 2), kernels_merges.FREE, np.uint64)
-    kernels_merges.fill_pairs(token_bytes, token_starts, slots, pairs)
+    kernels_merges.fill_pairs(token_bytes, token_starts, slots, pairs, bits)
     byte_ids = np.array([tokens.index(bytes([byte])) for byte in range(256)], np.int32)
     byte_pairs = np.empty(1 << 16, np.int32)
-    kernels_merges.fill_byte_pairs(byte_ids, pairs, byte_pairs)
+    kernels_merges.fill_byte_pairs(byte_ids, pairs, bits, byte_pairs)
     words = np.zeros((_power_of_two(2 * len(tokens)), 4), np.uint64)
     kernels_bpe.fill_words(token_bytes, token_starts, words)
     specials = llama3_specials(len(tokens))
     token_bytes, token_starts = _arena(tokens + [special.encode() for special in specials])
-    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, slots, words)
+    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, bits, slots, words)
 
 
 def _arena(tokens: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
