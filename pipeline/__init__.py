@@ -1,5 +1,5 @@
-"""How documents move: configs, plans, tasks, runs. `pipeline.run`, `pipeline.annotate` and `pipeline.open_run` are
-its doors.
+"""How documents move: configs, plans, tasks, runs. `pipeline.run`, `pipeline.annotate`, `pipeline.open_run`
+and `pipeline.open_tokens` are its doors.
 
 The names are loaded on first use, so that `import pipeline` costs nothing. (No module is called `run` or `annotate`:
 importing it would hide the function.)
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from pipeline.annotation import annotate
     from pipeline.launch import run
     from pipeline.runs import Run, open_run
+    from pipeline.tokens.reader import Tokens, open_tokens
 
-__all__ = ["Run", "annotate", "open_run", "run"]
+__all__ = ["Run", "Tokens", "annotate", "open_run", "open_tokens", "run"]
 
 _HOMES = {
     "Run": "pipeline.runs",
+    "Tokens": "pipeline.tokens.reader",
     "annotate": "pipeline.annotation",
     "open_run": "pipeline.runs",
+    "open_tokens": "pipeline.tokens.reader",
     "run": "pipeline.launch",
 }
 

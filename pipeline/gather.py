@@ -36,7 +36,7 @@ def group_outputs(records: Sequence[Record], output_bytes: int) -> list[list[int
 def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None]) -> Record:
     """Gather the output of consecutive sieve tasks into one file of each kind. Checks every byte it reads."""
     started = time.perf_counter()
-    ranks = run.write_groups()[rank]
+    ranks = run.groups(phase)[rank]
     passes = [read_records(run.path, segment.sieve, ranks) for segment in run.plan.segments]
     for segment, records in zip(run.plan.segments, passes, strict=True):
         for record in records:

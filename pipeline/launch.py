@@ -23,6 +23,7 @@ from pipeline.plan import Phase, Plan, make_plan
 from pipeline.progress import Progress
 from pipeline.records import read_record
 from pipeline.runs import Run
+from pipeline.tokens import pack
 from stages.errors import ConfigError, InputError, RunError
 
 if TYPE_CHECKING:
@@ -128,8 +129,11 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
     if exists(f"{path}/run.json"):
         before = read_json(f"{path}/run.json")
         _check_input(before, manifest, path)
-        if before["fingerprints"].get(plan.write.name) != plan.write.fingerprint:
-            _forget(path, plan.write)
+        for phase in plan.outputs:
+            if before["fingerprints"].get(phase.name) != phase.fingerprint:
+                _forget(path, phase)
+        if plan.tokens is None:
+            _remove(f"{path}/{pack.FOLDER}")
     write_json(
         f"{path}/run.json",
         {
@@ -159,25 +163,33 @@ def _check_input(before: dict[str, Any], manifest: Manifest, path: str) -> None:
 
 def _forget(path: str, phase: Phase) -> None:
     """Another config wrote the run's files since this phase did, so its records of them are no longer true."""
-    fs, root = filesystem_of(path)
-    if fs.exists(f"{root}/{phase.directory}"):
-        fs.rm(f"{root}/{phase.directory}", recursive=True)
+    _remove(f"{path}/{phase.directory}")
+
+
+def _remove(folder: str) -> None:
+    fs, root = filesystem_of(folder)
+    if fs.exists(root):
+        fs.rm(root, recursive=True)
 
 
 def _before(launched: Run, phase: Phase) -> None:
-    """The write phase's tasks are decided here, and what another config left in the run's folders goes away."""
-    if phase != launched.plan.write:
-        return
+    """The tasks of the phases that write the run's folders are decided here, and what another config left in these goes
+    away."""
+    plan, output_bytes = launched.plan, launched.config.execution.output_bytes
     groups = f"{launched.path}/{phase.directory}/groups.json"
-    if not exists(groups):
-        fs, root = filesystem_of(launched.path)
-        for kind in KINDS:
-            if fs.exists(f"{root}/{kind}"):
-                fs.rm(f"{root}/{kind}", recursive=True)
-        write_json(
-            groups,
-            group_outputs(launched.records(launched.plan.segments[-1].sieve), launched.config.execution.output_bytes),
-        )
+    if phase.num_tasks is not None or exists(groups):
+        return
+    decided: list[Any]
+    folders: tuple[str, ...]
+    if phase == plan.write:
+        folders, decided = KINDS, group_outputs(launched.records(plan.segments[-1].sieve), output_bytes)
+    else:
+        assert plan.tokens is not None
+        shuffled = launched.records(plan.tokens.shuffle)
+        folders, decided = (pack.FOLDER,), pack.group_tokens(shuffled, plan.tokens.packing, output_bytes)
+    for folder in folders:
+        _remove(f"{launched.path}/{folder}")
+    write_json(groups, decided)
 
 
 def _execute(launched: Run, phase: Phase, pool: WorkerPool, progress: Progress) -> None:

@@ -23,11 +23,14 @@ from pipeline.priority import sortable
 from pipeline.sieve import column_types
 from stages.contract import Barrier, Fitted, Stage, Survey, SurveyedBarrier
 from stages.errors import ConfigError
+from stages.tokens.packing import Packing
 
 FORMAT = 3
 """Version of the files that tasks write; raised when they change."""
 
-Kind: TypeAlias = Literal["reference", "sieve", "conclude", "sketch", "resolve", "merge", "write"]
+Kind: TypeAlias = Literal[
+    "reference", "sieve", "conclude", "sketch", "resolve", "merge", "write", "clusters", "shuffle", "pack", "publish"
+]
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,28 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class TokenPhases:
+    """How token ids become sequences: near duplicates joined, where they are marked and there is a validation split;
+    ids shuffled; packed; listed. The columns that this reads of the documents."""
+
+    packing: Packing
+    clusters: Phase | None
+    shuffle: Phase
+    pack: Phase
+    publish: Phase
+    ids: str
+    loss_mask: str | None
+    copies: str | None
+    """How often a document is written; null or no column: once."""
+    duplicates: tuple[str, ...]
+    """For a document that is a near duplicate, the id of another one."""
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return (*([self.clusters] if self.clusters else ()), self.shuffle, self.pack, self.publish)
+
+
+@dataclass(frozen=True)
 class Plan:
     """`reference` lets stages learn from a sample of the corpus, if any has to; the segments' phases run the stages;
     `write` gathers what they kept into files of a good size."""
@@ -93,13 +118,21 @@ class Plan:
     write: Phase
     tasks: tuple[tuple[Shard, ...], ...]
     """The shards of every task of a sieve phase, by rank."""
+    tokens: TokenPhases | None = None
+    """What comes after `write` if a stage gives token ids."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
         found = [self.reference]
         for segment in self.segments:
             found += [*segment.before, segment.sieve]
-        return tuple(phase for phase in [*found, self.write] if phase is not None)
+        found += [self.write, *(self.tokens.phases if self.tokens else ())]
+        return tuple(phase for phase in found if phase is not None)
+
+    @property
+    def outputs(self) -> tuple[Phase, ...]:
+        """Phases that write into folders of the run which do not carry their fingerprint."""
+        return (self.write, *((self.tokens.pack, self.tokens.publish) if self.tokens else ()))
 
     def is_accelerated(self, phase: Phase) -> bool:
         """Whether the phase's tasks use a GPU where there is one."""
@@ -129,7 +162,35 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
     segments = _segments(config.stages, references, _hash(reads), len(tasks), num_partitions)
     last = segments[-1].sieve
     write_print = _hash({"reads": last.fingerprint, "output_bytes": config.execution.output_bytes})
-    return Plan(reference, segments, Phase(last.number + 1, "write", write_print, None), tasks)
+    write = Phase(last.number + 1, "write", write_print, None)
+    return Plan(reference, segments, write, tasks, _token_phases(config, last, len(tasks)))
+
+
+def _token_phases(config: Config, last: Phase, num_tasks: int) -> TokenPhases | None:
+    """The phases that pack the ids which the last one of these stages that give any has given."""
+    stages = config.stages
+    packing = next((stage for stage in reversed(stages) if isinstance(stage, Packing)), None)
+    if packing is None:
+        return None
+    marking = [stage for stage in stages if "duplicate_of" in stage.signals() and stage.action == "annotate"]
+    duplicates = tuple(f"{stage.name}.duplicate_of" for stage in marking) if packing.validation_ratio else ()
+    copies = [f"{stage.name}.copies" for stage in stages if "copies" in stage.signals()]
+    number, before = last.number + 2, last.fingerprint
+    clusters = None
+    if duplicates:
+        clusters = Phase(number, "clusters", _hash({"joins": before, "columns": duplicates}), 1)
+        number, before = number + 1, clusters.fingerprint
+    order = {"shuffles": before, "seed": packing.seed, "validation_ratio": packing.validation_ratio}
+    shuffle = Phase(number, "shuffle", _hash(order), num_tasks)
+    fields = packing.model_dump(mode="json", include=set(packing.output_fields))
+    content = {"packs": shuffle.fingerprint, "fields": fields, "output_bytes": config.execution.output_bytes}
+    pack = Phase(number + 1, "pack", _hash(content), None)
+    publish = Phase(number + 2, "publish", _hash({"publishes": pack.fingerprint}), 1)
+    loss_mask = f"{packing.name}.loss_mask" if "loss_mask" in packing.attachments() else None
+    return TokenPhases(
+        packing, clusters, shuffle, pack, publish, f"{packing.name}.ids", loss_mask, next(iter(copies[-1:]), None),
+        duplicates,
+    )  # fmt: skip
 
 
 def _check_columns(stages: Sequence[Stage], manifest: Manifest) -> None:
@@ -265,14 +326,14 @@ def stage_identity(stage: Stage) -> dict[str, object]:
     return {
         "class": f"{cls.__module__}:{cls.__qualname__}",
         "version": cls.version,
-        "fields": stage.model_dump(mode="json"),
+        "fields": stage.model_dump(mode="json", exclude=set(cls.output_fields)),
         "assets": dict(stage.assets()),
     }
 
 
 def measured_identity(stage: Stage) -> dict[str, object]:
     """All that decides what a stage measures, sketches or learns: not its bounds."""
-    bounds = {*stage.signals(), "action", "by_language", *stage.own_overrides}
+    bounds = {*stage.signals(), "action", "by_language", *stage.own_overrides, *stage.output_fields}
     return {**stage_identity(stage), "fields": stage.model_dump(mode="json", exclude=bounds)}
 
 

@@ -70,9 +70,10 @@ class Run:
         content: Stats = read_json(f"{self.path}/stats.json")
         return content
 
-    def write_groups(self) -> list[list[int]]:
-        """Sieve tasks whose output each write task gathers; decided when the sieve phase is done."""
-        groups: list[list[int]] = read_json(f"{self.path}/{self.plan.write.directory}/groups.json")
+    def groups(self, phase: Phase) -> list[Any]:
+        """What each task of a phase works on whose tasks are decided when the phase before is done: for `write` the
+        sieve tasks whose output it gathers, for `pack` a split, a part of its keys and the number of parts."""
+        groups: list[Any] = read_json(f"{self.path}/{phase.directory}/groups.json")
         return groups
 
     def num_tasks(self, phase: Phase) -> int | None:
@@ -80,7 +81,7 @@ class Run:
         if phase.num_tasks is not None:
             return phase.num_tasks
         decided = exists(f"{self.path}/{phase.directory}/groups.json")
-        return len(self.write_groups()) if decided else None
+        return len(self.groups(phase)) if decided else None
 
     def records(self, phase: Phase) -> list[Record]:
         """Records of the phase's finished tasks, by rank."""

@@ -29,6 +29,7 @@ from pipeline.runs import Run
 from pipeline.schemas import document_schema, signal_schema
 from pipeline.sieve import Sieved, column_types, sieve
 from pipeline.stats import Stats
+from pipeline.tokens import pack, shuffle
 from stages.errors import InputError
 from stages.text.batch import TextBatch
 
@@ -228,6 +229,10 @@ TASKS: dict[str, Callable[[Run, Phase, int, Report], Record]] = {
     "resolve": barriers.resolve_task,
     "merge": barriers.merge_task,
     "write": write_task,
+    "clusters": shuffle.clusters_task,
+    "shuffle": shuffle.shuffle_task,
+    "pack": pack.pack_task,
+    "publish": pack.publish_task,
 }
 
 

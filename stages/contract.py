@@ -84,6 +84,8 @@ class Stage(BaseModel, ABC):
     """Signals of earlier stages that it reads from `batch.signals`; the planner checks the order."""
     own_overrides: ClassVar[dict[str, str]] = {}
     """Fields that replace bounds as `by_language` does, and the label among the stage's own signals that they go by."""
+    output_fields: ClassVar[tuple[str, ...]] = ()
+    """Fields that say how a later phase writes what the stage gives, and change nothing that it gives."""
     transient: ClassVar[tuple[str, ...]] = ()
     """Attachments that later stages need and the reader of `documents/` does not."""
 

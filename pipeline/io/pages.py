@@ -27,11 +27,14 @@ DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2 = 5, 7, 8
 
 @dataclass(frozen=True)
 class Page:
-    """A page of a column chunk: its values (of a dictionary: distinct ones) and their uncompressed bytes."""
+    """A page of a column chunk: its values (of a dictionary: distinct ones) and their uncompressed bytes; where in the
+    file it begins, its header left out, and with how many bytes of levels (of a page of version 2)."""
 
     is_dictionary: bool
     values: int
     size: int
+    begin: int = 0
+    level_bytes: int = 0
 
 
 def rows_at_once(file: Any, metadata: pq.FileMetaData, group: int, batch_bytes: int) -> int:
@@ -61,7 +64,7 @@ def _rows_of_chunk(file: Any, chunk: Any, rows: int) -> int:
     if not is_large and (not has_dictionary or size * rows <= DECODE_BYTES):
         return rows
     try:
-        pages = list(_pages(file, chunk)) if is_large else [next(_pages(file, chunk))]
+        pages = list(read_pages(file, chunk)) if is_large else [next(read_pages(file, chunk))]
     except (IndexError, StopIteration):
         return 1
     data = [page for page in pages if not page.is_dictionary]
@@ -86,7 +89,7 @@ def worst_window(pages: list[Page], rows: int) -> int:
     return int(np.max(sizes[last + 1] - sizes[first], initial=0))
 
 
-def _pages(file: Any, chunk: Any) -> Iterator[Page]:
+def read_pages(file: Any, chunk: Any) -> Iterator[Page]:
     """The pages of a column chunk by their headers. Raises IndexError where they make no sense."""
     position = chunk.data_page_offset
     if chunk.dictionary_page_offset is not None and chunk.dictionary_page_offset > 0:
@@ -105,7 +108,9 @@ def _pages(file: Any, chunk: Any) -> Iterator[Page]:
         numbers: dict[int, Any] = next(
             (header[key] for key in (DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2) if key in header), {}
         )
-        yield Page(DICTIONARY_PAGE in header, numbers.get(1) or 0, header.get(2) or 0)
+        levels = (numbers.get(5) or 0) + (numbers.get(6) or 0) if DATA_PAGE_V2 in header else 0
+        begin = position + thrift.at
+        yield Page(DICTIONARY_PAGE in header, numbers.get(1) or 0, header.get(2) or 0, begin, levels)
         step = thrift.at + (header.get(3) or 0)
         if step <= 0:
             raise IndexError("a page of no bytes")
