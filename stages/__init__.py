@@ -34,6 +34,7 @@ REGISTRY = {
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",
+    "tokens": "stages.tokens.tokens:Tokens",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

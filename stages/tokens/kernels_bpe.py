@@ -1,11 +1,11 @@
 """Documents to token ids and back, with a memo of pre-tokens met before.
 
-The memo has two parts of fixed size, both caches with two places in each set, the one used last before the other;
-keys are the bytes themselves, so an answer is never wrong, and a new entry pushes the older one of its set out.
+The memo has two parts of fixed size, both with two places in each set: a new entry pushes the older one of its set
+out. Keys are the bytes themselves, so an answer is never wrong.
 
-`short_memo`: `uint64[sets, 2, 4]`, for pre-tokens of at most 15 bytes and 6 ids: two words of key (the bytes, zeros, the
-length in the last byte), two words of ids, three of 20 bits in each and their number in the top four bits of the first.
-A set is one line of the processor's cache.
+`short_memo`: `uint64[sets, 2, 4]`, for pre-tokens of at most 15 bytes and 6 ids: two words of key (the bytes, zeros,
+the length in the last byte), two of ids, three of 20 bits in each, and how many there are in the top four bits of the
+first. A set is one line of the processor's cache.
 `long_memo`: `uint64[sets, 2, 16]`, for those of at most 63 bytes and 21 ids: eight words of key alike, one with the
 number of ids, seven of ids.
 """
@@ -223,9 +223,7 @@ def _encode_window(data, start, stops, m, tables, memo, window, misses, key, scr
     return o
 
 
-@njit(
-    int64(BYTES, INT64S, SPLIT_CLASSES, TABLES, MEMO, uint32[::1], int64[::1]), nogil=True, cache=True
-)
+@njit(int64(BYTES, INT64S, SPLIT_CLASSES, TABLES, MEMO, uint32[::1], int64[::1]), nogil=True, cache=True)
 def encode(data, offsets, classes, tables, memo, out, out_offsets):
     """Ids of every document, one after the other.
 

@@ -79,20 +79,20 @@ def merge_short(data, low, high, byte_ids, byte_pairs, pairs, bits, scratch, out
     """
     n = high - low
     size = (n + 15) & ~15
-    for i in range(n):
-        byte = int64(data[low + i])
-        scratch[0, i], scratch[1, i], scratch[2, i], scratch[3, i] = byte_ids[byte], i + 1, i - 1, ABSENT
-        if i + 1 < n:
-            token = byte_pairs[byte << 8 | int64(data[low + i + 1])]
+    for k in range(n):
+        byte = int64(data[low + k])
+        scratch[0, k], scratch[1, k], scratch[2, k], scratch[3, k] = byte_ids[byte], k + 1, k - 1, ABSENT
+        if k + 1 < n:
+            token = byte_pairs[byte << 8 | int64(data[low + k + 1])]
             if token != ABSENT:
-                scratch[3, i] = token * SHORT + i
-    for i in range(n, size):
-        scratch[3, i] = ABSENT
+                scratch[3, k] = token * SHORT + k
+    for k in range(n, size):
+        scratch[3, k] = ABSENT
     while True:
         least = int32(ABSENT)
         for block in range(0, size, 16):
-            for i in range(16):
-                least = min(least, scratch[3, block + i])
+            for k in range(16):
+                least = min(least, scratch[3, block + k])
         if least == ABSENT:
             break
         i, token = int64(least % SHORT), least // SHORT
@@ -156,12 +156,12 @@ def merge_long(data, low, high, byte_ids, byte_pairs, pairs, bits, out, o):
     following, before = np.empty(n, np.int32), np.empty(n, np.int32)
     heap = np.empty(2 * n, np.uint64)
     size = int64(0)
-    for i in range(n):
-        byte = int64(data[low + i])
-        ids[i], following[i], before[i] = byte_ids[byte], i + 1, i - 1
-        merged[i] = byte_pairs[byte << 8 | int64(data[low + i + 1])] if i + 1 < n else ABSENT
-        if merged[i] != ABSENT:
-            _push(heap, size, uint64(merged[i]) << _S32 | uint64(i))
+    for k in range(n):
+        byte = int64(data[low + k])
+        ids[k], following[k], before[k] = byte_ids[byte], k + 1, k - 1
+        merged[k] = byte_pairs[byte << 8 | int64(data[low + k + 1])] if k + 1 < n else ABSENT
+        if merged[k] != ABSENT:
+            _push(heap, size, uint64(merged[k]) << _S32 | uint64(k))
             size += 1
     while size > 0:
         least = _pop(heap, size)

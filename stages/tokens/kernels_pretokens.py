@@ -172,7 +172,11 @@ def split_window(data, i, high, classes, leads, stops):
     return m, i
 
 
-@njit(int64(BYTES, types.Array(int64, 1, "C", readonly=True), SPLIT_CLASSES, int64[::1], int64[::1]), nogil=True, cache=True)
+@njit(
+    int64(BYTES, types.Array(int64, 1, "C", readonly=True), SPLIT_CLASSES, int64[::1], int64[::1]),
+    nogil=True,
+    cache=True,
+)
 def split_pretokens(data, offsets, classes, stops, counts):
     """Ends of all pre-tokens of some documents, relative to `data`, and how many each document has.
 

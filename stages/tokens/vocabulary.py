@@ -73,9 +73,9 @@ class Vocabulary:
         return len(self.token_starts) - 1
 
 
-def vocabulary_path(tokenizer: str) -> Path:
-    """The file of a tokenizer: of `llama3`, or of a path. Raises MissingPartError or AssetError if it is not there."""
-    if tokenizer == LLAMA3:
+def vocabulary_path(name: str) -> Path:
+    """The file of a vocabulary: of `llama3`, or of a path. Raises MissingPartError or AssetError if it is not there."""
+    if name == LLAMA3:
         package = find_spec("llama_models")
         for folder in package.submodule_search_locations or () if package else ():
             path = Path(folder) / "llama3" / "tokenizer.model"
@@ -83,11 +83,11 @@ def vocabulary_path(tokenizer: str) -> Path:
                 return path
         raise MissingPartError(
             "Llama 3's tokenizer.model is missing: the package that carries it is not installed. "
-            "pip install 'tamis[llama3]', or give the path of the file: tokens: {tokenizer: PATH}"
+            "pip install 'tamis[llama3]', or name a file of yours: tokens: {vocabulary: PATH}"
         )
-    if not Path(tokenizer).is_file():
-        raise AssetError(f"tokenizer: there is no file {tokenizer}; write '{LLAMA3}' or the path of a file")
-    return Path(tokenizer)
+    if not Path(name).is_file():
+        raise AssetError(f"vocabulary: there is no file {name}; write '{LLAMA3}' or the path of a file")
+    return Path(name)
 
 
 @lru_cache(maxsize=4)
@@ -107,7 +107,9 @@ def read_ranks(path: Path) -> Vocabulary:
                 raise AssetError(f"{path}:{number}: rank {found}, expected {len(tokens) - 1}: ranks count from 0")
     missing = {bytes([byte]) for byte in range(256)}.difference(tokens)
     if missing:
-        raise AssetError(f"{path}: {len(missing)} single bytes are no tokens, the first {min(missing)!r}: not byte-level")
+        raise AssetError(
+            f"{path}: {len(missing)} single bytes are no tokens, the first {min(missing)!r}: not byte-level"
+        )
     if len(tokens) + NUM_SPECIALS > MAX_IDS:
         raise AssetError(f"{path}: {len(tokens)} tokens; with the special ones at most {MAX_IDS} are supported")
     return build(tokens, hashlib.sha256(content).hexdigest())
