@@ -32,13 +32,14 @@ NAMED_SPECIALS = {
     0: "begin_of_text", 1: "end_of_text", 4: "finetune_right_pad_id", 5: "step_id", 6: "start_header_id",
     7: "end_header_id", 8: "eom_id", 9: "eot_id", 10: "python_tag",
 }  # fmt: skip
-"""Places of Llama 3.1's special tokens after the last ordinary one; all others of the 256 are reserved and numbered."""
+"""Places of the special tokens after the last ordinary one, as Meta's code for Llama 3.1 and 3.2 has them; all others
+of the 256 are reserved and numbered. Llama 3 has the same places and fewer names."""
 NUM_SPECIALS = 256
 MAX_IDS = 1 << ID_BITS
 
 
 def llama3_specials(first: int) -> dict[str, int]:
-    """Llama 3.1's 256 special tokens, numbered from `first`. Llama 3 has the same places and fewer names."""
+    """The 256 special tokens, numbered from `first`."""
     names, reserved = {}, 0
     for place in range(NUM_SPECIALS):
         name = NAMED_SPECIALS.get(place)
