@@ -21,7 +21,8 @@ pytest.importorskip("llama_models", reason="carries the vocabulary: pip install 
 
 PIECES = (
     *"'s 'S 'ſ 't 'RE 'Ve 'm 'LL 'd 'ſt ''s ' ’s 1 12 1234 ٣ Ⅷ ½ x² ! ... -> word größte <|eot_id|>".split(),
-    *"日本語 ภาษาไทย e\u0301 \u0301 🇫🇷 İ ß ǅ \ufffd \U0001d518 👩\u200d👩\u200d👧\u200d👦 antidisestablishmentarianism".split(),
+    *"日本語 ภาษาไทย e\u0301 \u0301 🇫🇷 İ ß ǅ \ufffd \U0001d518 👩\u200d👩\u200d👧\u200d👦".split(),
+    "antidisestablishmentarianism",
     *("\n", "\r\n", "\r", " \n", "\n ", "\t", "   ", " ", "\u3000", "\x85", "\u2028", "\x1c", "\x00", "!\n\n", " ?\r"),
     *(" 's", " Word", " слово", "def f(x):\n    return x\n"),
 )
