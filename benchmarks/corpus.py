@@ -1,4 +1,4 @@
-"""A gigabyte of real text in more than fifty languages, and code, out of Debian packages: what benchmarks are run on.
+"""A gigabyte of real text in a hundred languages, and code, out of Debian packages: what benchmarks are run on.
 
     apt-get update
     python -m benchmarks.corpus --output FOLDER [--cache FOLDER]

@@ -42,6 +42,7 @@ REGISTRY = {
     "category": "stages.category:Category",
     "cap": "stages.cap:Cap",
     "mix": "stages.mix:Mix",
+    "tokens": "stages.tokens.tokens:Tokens",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

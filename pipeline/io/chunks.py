@@ -22,7 +22,7 @@ class Rejected:
     Attributes:
         row: its place in the shard, among all records.
         reason: `input.invalid_utf8`, `input.null_text`, `input.wrong_type`, `input.invalid_json`, `input.truncated`,
-            `input.empty_file`, `input.duplicate_id`, `input.too_large` or `input.bad_record`.
+            `input.empty_file`, `input.duplicate_id`, `input.too_large`, `input.bad_dialog` or `input.bad_record`.
         source: the file.
         offset: where in the file: the row in a Parquet file; else the byte, uncompressed for JSONL and text, as
             stored for WARC and WET.

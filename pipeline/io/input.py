@@ -22,7 +22,8 @@ class Input(BaseModel):
     format: Format = "auto"
     """What the files are; `auto` goes by their endings."""
     text: str = "text"
-    """Column that holds the text."""
+    """Column that holds the text; or dialogs, lists of `role` and `content`: then the text of a document is what the
+    messages say, and the column travels along for `tokens`."""
     id: str | None = "id"
     """Column that names a document. Where there is none, ids are made from file name and place."""
     url: str | None = "url"

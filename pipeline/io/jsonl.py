@@ -23,6 +23,7 @@ from pipeline.io.chunks import HEAD_BYTES, Chunk, Collector
 from pipeline.io.files import CHUNK_BYTES, filesystem_of
 from pipeline.io.input import Input
 from stages.errors import MissingInputError
+from stages.tokens.dialog import read_messages, text_of
 
 SAMPLE_LINES = 1000
 SAMPLE_BYTES = 8 << 20
@@ -166,7 +167,7 @@ def infer_columns(path: str, source: Input) -> pa.Schema:
         raise MissingInputError(
             f"{path} has no key '{source.text}'; it has: {', '.join(types)}.{hint} Name it: input.text"
         )
-    names = {source.text, source.id, "text", "id", EXTRA}
+    names = {source.id, "text", "id", EXTRA} | ({source.text} if types.get(source.text, {str}) & {str} else set())
     fields = [pa.field("url", pa.string())] if source.url in types else []
     fields += [pa.field(key, _type_of(seen)) for key, seen in types.items() if key not in names | {source.url, "url"}]
     return pa.schema([*fields, pa.field(EXTRA, pa.string())])
@@ -216,6 +217,13 @@ def _read_line(line: Line, name: str, source: Input, collector: Collector) -> No
     id_ = row.pop(source.id, None) if source.id else None
     id_ = f"{name}@{line.offset}" if id_ is None else fit(id_, pa.string())[0]
     text = row.pop(source.text, None)
+    if isinstance(text, list) and source.text in collector.schema.names and source.text != "text":
+        row[source.text] = text  # a dialog: it travels along
+        try:
+            text = text_of(read_messages(text))
+        except ValueError as error:
+            collector.reject("bad_dialog", line.offset, str(error), content, id_)
+            return
     if text is None:
         collector.reject("null_text", line.offset, f"'{source.text}' is null or missing", content, id_)
     elif not isinstance(text, str):

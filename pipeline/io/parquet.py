@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Rejected
+from pipeline.io.dialogs import is_dialog, texts_of
 from pipeline.io.files import filesystem_of
 from pipeline.io.input import Input
 from pipeline.io.pages import rows_at_once
@@ -100,9 +101,12 @@ def _clean(
     texts = batch.column(source.text)
     if pa.types.is_dictionary(texts.type):
         texts = texts.dictionary_decode()
+    no_dialogs: dict[int, tuple[str, str]] = {}
+    if is_dialog(texts.type):
+        texts, no_dialogs = texts_of(texts)
     texts = texts.cast(pa.large_binary())
     ids = _ids(batch, first, shard, name, source)
-    faults = _faults(texts, source.max_document_bytes)
+    faults = _faults(texts, source.max_document_bytes) | no_dialogs
     rejected = [
         Rejected(
             first + i, f"input.{reason}", shard.path, shard.first_row + first + i, message, ids[i].as_py(),

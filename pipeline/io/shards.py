@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.io.dialogs import is_dialog
 from pipeline.io.files import etag_of, filesystem_of, is_local
 from pipeline.io.input import Input
 from pipeline.io.jsonl import infer_columns
@@ -248,13 +249,13 @@ def _parquet_columns(source: Input, file: _File, found: pa.Schema) -> pa.Schema:
     type_ = found.field(source.text).type
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
-    if type_ not in TEXT_TYPES:
+    if type_ not in TEXT_TYPES and not (is_dialog(type_) and source.text != "text"):
         raise MissingInputError(
             f"{file.path}: column '{source.text}' holds {type_}, not text. Name another one: input.text"
         )
     fields = []
     for field in found.remove_metadata():
-        if field.name in (source.text, source.id):
+        if field.name == source.id or (field.name == source.text and not is_dialog(field.type)):
             continue
         name, type_ = ("url", pa.string()) if field.name == source.url else (field.name, field.type)
         if name in ("id", "text"):

@@ -7,33 +7,26 @@ to ordinary tokens, as `tiktoken.Encoding.encode_ordinary` does, so no document 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from stages.text.batch import Utf8
 from stages.tokens import kernels_bpe
+from stages.tokens.ids import Ids
 from stages.tokens.unicode_split import split_classes
 from stages.tokens.vocabulary import Vocabulary
 
-SHORT_SETS = 1 << 17
-LONG_SETS = 1 << 15
-"""Sets of the two parts of the memo, of 64 and 256 bytes: 8 MiB each."""
+SHORT_SETS, LONG_SETS = 1 << 18, 1 << 15
+"""Sets of the two parts of the memo, of 64 and 256 bytes: 16 and 8 MiB."""
 _SPARE = 8
 """Ids beyond the last that the kernel may write to."""
 
 
-@dataclass(frozen=True)
-class Ids:
-    """Ids of `n` documents: those of document `d` are `values[offsets[d]:offsets[d + 1]]`."""
-
-    values: npt.NDArray[np.uint32]
-    offsets: npt.NDArray[np.int64]
-
-
 class Memo:
-    """Pre-tokens met before, and their ids: 16 MiB, whatever passes through."""
+    """Pre-tokens met before, and their ids: 24 MiB, whatever passes through."""
 
     def __init__(self, short_sets: int = SHORT_SETS, long_sets: int = LONG_SETS) -> None:
         self.parts = (np.zeros((short_sets, 2, 4), np.uint64), np.zeros((long_sets, 2, 16), np.uint64))
@@ -49,10 +42,30 @@ class Encoder:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._tables = (
-            vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.words, vocabulary.slots,
-            vocabulary.token_bytes, vocabulary.token_starts,
+            vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.bits, vocabulary.words,
+            vocabulary.slots, vocabulary.token_bytes, vocabulary.token_starts,
         )  # fmt: skip
         self._memos: list[Memo] = []
+
+    @property
+    def sha256(self) -> str:
+        """Of the vocabulary's file."""
+        return self.vocabulary.sha256
+
+    @property
+    def specials(self) -> Mapping[str, int]:
+        """Ids that no text encodes to, by how they are written."""
+        return self.vocabulary.specials
+
+    @property
+    def num_ids(self) -> int:
+        """Ids there are, special ones included; an embedding needs as many rows."""
+        return self.vocabulary.num_ids
+
+    def tokens(self) -> list[bytes]:
+        """The bytes of every id."""
+        data, starts = self.vocabulary.token_bytes.tobytes(), self.vocabulary.token_starts.tolist()
+        return [data[low:high] for low, high in pairwise(starts)]
 
     def encode(self, utf8: Utf8) -> Ids:
         """Ids of every document; none for an empty text. The text is valid UTF-8."""

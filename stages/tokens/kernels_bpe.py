@@ -1,11 +1,11 @@
 """Documents to token ids and back, with a memo of pre-tokens met before.
 
-The memo has two parts of fixed size, both caches with two places in each set, the one used last before the other;
-keys are the bytes themselves, so an answer is never wrong, and a new entry pushes the older one of its set out.
+The memo has two parts of fixed size, both with two places in each set: a new entry pushes the older one of its set
+out. Keys are the bytes themselves, so an answer is never wrong.
 
-`short_memo`: `uint64[sets, 2, 4]`, for pre-tokens of at most 15 bytes and 6 ids: two words of key (the bytes, zeros, the
-length in the last byte), two words of ids, three of 20 bits in each and their number in the top four bits of the first.
-A set is one line of the processor's cache.
+`short_memo`: `uint64[sets, 2, 4]`, for pre-tokens of at most 15 bytes and 6 ids: two words of key (the bytes, zeros,
+the length in the last byte), two of ids, three of 20 bits in each, and how many there are in the top four bits of the
+first. A set is one line of the processor's cache.
 `long_memo`: `uint64[sets, 2, 16]`, for those of at most 63 bytes and 21 ids: eight words of key alike, one with the
 number of ids, seven of ids.
 """
@@ -16,13 +16,13 @@ from __future__ import annotations
 import numpy as np
 from numba import int32, int64, njit, types, uint8, uint32, uint64, void
 
-from stages.text.kernels import BYTES, INT64S, add_block, finish, load_block, load_rest
+from stages.text.kernels import BYTES, INT64S, ONE, add_block, finish, load_block, load_rest
 from stages.tokens.kernels_merges import SHORT, find_token, merge_long, merge_short
 from stages.tokens.kernels_pretokens import SPLIT_CLASSES, fill_leads, split_window
 
 SHORT_BYTES, SHORT_IDS = 15, 6
 LONG_BYTES, LONG_IDS = 63, 21
-WINDOW = 2048
+WINDOW = 256
 """Pre-tokens that are split before they are encoded."""
 ID_BITS = 20
 
@@ -39,6 +39,7 @@ TABLES = types.Tuple(
         int32[::1],  # byte_ids
         int32[::1],  # byte_pairs
         uint64[::1],  # pairs
+        uint64[::1],  # bits
         uint64[:, ::1],  # words
         int32[::1],  # slots
         BYTES,  # token_bytes
@@ -51,15 +52,15 @@ MEMO = types.Tuple((uint64[:, :, ::1], uint64[:, :, ::1]))
 @njit
 def _encode_new(data, low, high, tables, scratch, out, o):
     """Ids of a pre-token that no memo knows; returns where they end."""
-    byte_ids, byte_pairs, pairs, _, slots, token_bytes, token_starts = tables
+    byte_ids, byte_pairs, pairs, bits, _, slots, token_bytes, token_starts = tables
     token = find_token(data, low, high, slots, token_bytes, token_starts)
     if token >= 0:
         out[o] = token
         o += 1
     elif high - low <= SHORT:
-        o = merge_short(data, low, high, byte_ids, byte_pairs, pairs, scratch, out, o)
+        o = merge_short(data, low, high, byte_ids, byte_pairs, pairs, bits, scratch, out, o)
     else:
-        o = merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o)
+        o = merge_long(data, low, high, byte_ids, byte_pairs, pairs, bits, out, o)
     return o
 
 
@@ -79,29 +80,26 @@ def _encode_long(data, low, high, tables, memo, key, scratch, out, o):
             key[k] = load_rest(data, start, high)
         h = add_block(h, key[k])
     key[7] |= uint64(n) << _S56
-    places = memo[finish(h) & uint64(memo.shape[0] - 1)]
+    slot = finish(h) & uint64(memo.shape[0] - 1)
     for place in range(2):
-        entry = places[place]
         k = 0
-        while k < 8 and entry[k] == key[k]:
+        while k < 8 and memo[slot, place, k] == key[k]:
             k += 1
         if k == 8:
-            count = int64(entry[8])
+            count = int64(memo[slot, place, 8])
             for i in range(count):
-                out[o + i] = uint32((entry[9 + i // 3] >> uint64(ID_BITS * (i % 3))) & _ID_MASK)
-            if place:
-                for k in range(16):
-                    places[0, k], places[1, k] = places[1, k], places[0, k]
+                ids = memo[slot, place, 9 + i // 3]
+                out[o + i] = uint32((ids >> uint64(ID_BITS * (i % 3))) & _ID_MASK)
             return o + count
     first = o
     o = _encode_new(data, low, high, tables, scratch, out, o)
     if o - first <= LONG_IDS:
         for k in range(16):
-            places[1, k] = places[0, k]
-            places[0, k] = key[k] if k < 8 else uint64(0)
-        places[0, 8] = uint64(o - first)
+            memo[slot, 1, k] = memo[slot, 0, k]
+            memo[slot, 0, k] = key[k] if k < 8 else uint64(0)
+        memo[slot, 0, 8] = uint64(o - first)
         for i in range(o - first):
-            places[0, 9 + i // 3] |= uint64(out[first + i]) << uint64(ID_BITS * (i % 3))
+            memo[slot, 0, 9 + i // 3] |= uint64(out[first + i]) << uint64(ID_BITS * (i % 3))
     return o
 
 
@@ -113,75 +111,119 @@ def _word_slot(key_0, key_1):
     return (h * _PRIME_1) >> _S32
 
 
-@njit
-def _encode_window(data, start, stops, m, tables, memo, key, scratch, out, o):
-    """Ids of the pre-tokens that end at `stops[:m]`; returns where they end."""
-    byte_ids, byte_pairs, pairs, words, _, _, _ = tables
-    short_memo, long_memo = memo
-    mask, word_mask = uint64(short_memo.shape[0] - 1), uint64(words.shape[0] - 1)
+@njit(inline="always")
+def _read_keys(data, start, stops, m, memo, window):
+    """Keys and hashes of the window's pre-tokens, and a first touch of their sets in the memo.
+
+    Nothing waits for what it reads from the memo here, so many of its lines are on their way at once. A pre-token that
+    is too long has a key of zeros, which none in the memo has.
+    """
+    mask = uint64(memo.shape[0] - 1)
     safe = data.shape[0] - 16
+    touched = uint64(0)
     for k in range(m):
         stop = stops[k]
         n = stop - start
-        if n > SHORT_BYTES:
-            o = _encode_long(data, start, stop, tables, long_memo, key, scratch, out, o)
-            start = stop
-            continue
         key_0 = key_1 = uint64(0)
-        if start <= safe:
-            key_0 = load_block(data, start) & _LOW_MASKS[n]
-            key_1 = load_block(data, start + 8) & _HIGH_MASKS[n]
-        elif n >= 8:
-            key_0 = load_block(data, start)
-            key_1 = load_rest(data, start + 8, stop)
-        else:
-            key_0 = load_rest(data, start, stop)
-        key_1 |= uint64(n) << _S56
+        if n <= SHORT_BYTES:
+            if start <= safe:
+                key_0 = load_block(data, start) & _LOW_MASKS[n]
+                key_1 = load_block(data, start + 8) & _HIGH_MASKS[n]
+            elif n >= 8:
+                key_0 = load_block(data, start)
+                key_1 = load_rest(data, start + 8, stop)
+            else:
+                key_0 = load_rest(data, start, stop)
+            key_1 |= uint64(n) << _S56
         h = _word_slot(key_0, key_1)
-        slot = h & mask
-        if short_memo[slot, 0, 0] != key_0 or short_memo[slot, 0, 1] != key_1:
-            known = short_memo[slot, 1, 0] == key_0 and short_memo[slot, 1, 1] == key_1
-            ids_0, ids_1 = short_memo[slot, 1, 2], short_memo[slot, 1, 3]
-            if not known:
-                word = h & word_mask
-                while words[word, 1] and (words[word, 0] != key_0 or words[word, 1] != key_1):
-                    word = (word + uint64(1)) & word_mask
-                ids_0, ids_1 = words[word, 2], uint64(0)
-                if not ids_0:
-                    first = o
-                    o = merge_short(data, start, stop, byte_ids, byte_pairs, pairs, scratch, out, o)
-                    if o - first > SHORT_IDS:
-                        start = stop
-                        continue
-                    ids_0 = uint64(o - first) << _S60
-                    for i in range(o - first):
-                        if i < 3:
-                            ids_0 |= uint64(out[first + i]) << uint64(ID_BITS * i)
-                        else:
-                            ids_1 |= uint64(out[first + i]) << uint64(ID_BITS * (i - 3))
-                    o = first
-            for i in range(4):
-                short_memo[slot, 1, i] = short_memo[slot, 0, i]
-            short_memo[slot, 0, 0], short_memo[slot, 0, 1] = key_0, key_1
-            short_memo[slot, 0, 2], short_memo[slot, 0, 3] = ids_0, ids_1
-        ids = short_memo[slot, 0, 2]
-        out[o] = uint32(ids & _ID_MASK)
-        out[o + 1] = uint32((ids >> _S20) & _ID_MASK)
-        out[o + 2] = uint32((ids >> _S40) & _ID_MASK)
-        count = int64(ids >> _S60)
-        if count > 3:
-            ids = short_memo[slot, 0, 3]
-            out[o + 3] = uint32(ids & _ID_MASK)
-            out[o + 4] = uint32((ids >> _S20) & _ID_MASK)
-            out[o + 5] = uint32((ids >> _S40) & _ID_MASK)
-        o += count
+        window[0, k], window[1, k], window[2, k] = key_0, key_1, h
+        touched |= memo[h & mask, 0, 0]
         start = stop
+    window[5, 0] = touched
+
+
+@njit(inline="always")
+def _recall(m, memo, words, window, misses):
+    """Ids of those that the memo holds; lists the others and touches their rows of `words`. Returns how many."""
+    mask, word_mask = uint64(memo.shape[0] - 1), uint64(words.shape[0] - 1)
+    touched = uint64(0)
+    count = int64(0)
+    for k in range(m):
+        key_0, key_1, h = window[0, k], window[1, k], window[2, k]
+        slot = h & mask
+        if memo[slot, 0, 0] == key_0 and memo[slot, 0, 1] == key_1:
+            window[3, k], window[4, k] = memo[slot, 0, 2], memo[slot, 0, 3]
+        elif memo[slot, 1, 0] == key_0 and memo[slot, 1, 1] == key_1:
+            window[3, k], window[4, k] = memo[slot, 1, 2], memo[slot, 1, 3]
+        else:
+            window[3, k] = window[4, k] = uint64(0)
+            misses[count] = k
+            count += int64(key_1 != uint64(0))
+            touched |= words[h & word_mask, 0]
+    window[5, 1] = touched
+    return count
+
+
+@njit(inline="always")
+def _encode_misses(data, stops, tables, memo, window, misses, num_misses, scratch, ids):
+    """Look up or merge what the memo did not hold, and remember it unless it has more than SHORT_IDS ids."""
+    byte_ids, byte_pairs, pairs, bits, words, _, _, _ = tables
+    mask, word_mask = uint64(memo.shape[0] - 1), uint64(words.shape[0] - 1)
+    for j in range(num_misses):
+        k = misses[j]
+        key_0, key_1, h = window[0, k], window[1, k], window[2, k]
+        word = h & word_mask
+        while words[word, 1] and (words[word, 0] != key_0 or words[word, 1] != key_1):
+            word = (word + ONE) & word_mask
+        ids_0, ids_1 = words[word, 2], uint64(0)
+        if not ids_0:
+            stop = stops[k]
+            n = merge_short(
+                data, stop - int64(key_1 >> _S56), stop, byte_ids, byte_pairs, pairs, bits, scratch, ids, int64(0)
+            )
+            if n > SHORT_IDS:
+                continue
+            ids_0 = uint64(n) << _S60
+            for i in range(n):
+                if i < 3:
+                    ids_0 |= uint64(ids[i]) << uint64(ID_BITS * i)
+                else:
+                    ids_1 |= uint64(ids[i]) << uint64(ID_BITS * (i - 3))
+        window[3, k], window[4, k] = ids_0, ids_1
+        slot = h & mask
+        for i in range(4):
+            memo[slot, 1, i] = memo[slot, 0, i]
+        memo[slot, 0, 0], memo[slot, 0, 1], memo[slot, 0, 2], memo[slot, 0, 3] = key_0, key_1, ids_0, ids_1
+
+
+@njit
+def _encode_window(data, start, stops, m, tables, memo, window, misses, key, scratch, out, o):
+    """Ids of the pre-tokens that end at `stops[:m]`; returns where they end."""
+    short_memo, long_memo = memo
+    words = tables[4]
+    _read_keys(data, start, stops, m, short_memo, window)
+    num_misses = _recall(m, short_memo, words, window, misses)
+    _encode_misses(data, stops, tables, short_memo, window, misses, num_misses, scratch, out[o:])
+    for k in range(m):
+        ids = window[3, k]
+        count = int64(ids >> _S60)
+        if count == 0:
+            o = _encode_long(data, start, stops[k], tables, long_memo, key, scratch, out, o)
+        else:
+            out[o] = uint32(ids & _ID_MASK)
+            out[o + 1] = uint32((ids >> _S20) & _ID_MASK)
+            out[o + 2] = uint32((ids >> _S40) & _ID_MASK)
+            if count > 3:
+                ids = window[4, k]
+                out[o + 3] = uint32(ids & _ID_MASK)
+                out[o + 4] = uint32((ids >> _S20) & _ID_MASK)
+                out[o + 5] = uint32((ids >> _S40) & _ID_MASK)
+            o += count
+        start = stops[k]
     return o
 
 
-@njit(
-    int64(BYTES, INT64S, SPLIT_CLASSES, TABLES, MEMO, uint32[::1], int64[::1]), nogil=True, cache=True
-)
+@njit(int64(BYTES, INT64S, SPLIT_CLASSES, TABLES, MEMO, uint32[::1], int64[::1]), nogil=True, cache=True)
 def encode(data, offsets, classes, tables, memo, out, out_offsets):
     """Ids of every document, one after the other.
 
@@ -192,7 +234,8 @@ def encode(data, offsets, classes, tables, memo, out, out_offsets):
 
     Returns the number of ids.
     """
-    scratch = np.empty((4, SHORT + 1), np.int32)
+    scratch, misses = np.empty((4, SHORT), np.int32), np.empty(WINDOW + 1, np.int64)
+    window = np.empty((6, WINDOW), np.uint64)
     stops, key, leads = np.empty(WINDOW, np.int64), np.empty(8, np.uint64), np.empty(256, np.uint8)
     fill_leads(classes, leads)
     o = out_offsets[0] = int64(0)
@@ -201,7 +244,7 @@ def encode(data, offsets, classes, tables, memo, out, out_offsets):
         while i < high:
             start = i
             m, i = split_window(data, i, high, classes, leads, stops)
-            o = _encode_window(data, start, stops, m, tables, memo, key, scratch, out, o)
+            o = _encode_window(data, start, stops, m, tables, memo, window, misses, key, scratch, out, o)
         out_offsets[d + 1] = o
     return o
 

@@ -9,6 +9,8 @@ Tables, all made by `stages.tokens.vocabulary`. The rank of a token is its id.
   `byte_ids`: `int32[256]`, the id of each single byte.
   `byte_pairs`: `int32[65536]`, what two bytes merge into, or ABSENT.
   `pairs`: `uint64[2^k]`, open addressing: `left << 40 | right << 20 | id` says that `left` and `right` merge into `id`.
+  `bits`: `uint64[2^16]`, a bit for each hash of 22 bits, set where a pair of `pairs` has it: most pairs merge into
+  nothing, and this small table says so without a look at the large one.
   `slots`: `int32[2^k]`, open addressing over the hash of a token's bytes: an id, or -1.
   `token_bytes`, `token_starts`: bytes of all tokens one after the other, `int64[n + 1]` where each starts.
 """
@@ -21,27 +23,32 @@ from numba import int32, int64, njit, uint64, void
 
 from stages.text.kernels import BYTES, INT64S, ONE, digest
 
-SHORT = 128
+SHORT = 64
 """Bytes from which on a pre-token is merged with a heap."""
 ABSENT = 0x7FFFFFFF
 """In place of an id: the two do not merge."""
 FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
-_S20, _S32 = np.uint64(20), np.uint64(32)
-_LOW_20, _LOW_32 = np.uint64((1 << 20) - 1), np.uint64(0xFFFFFFFF)
+_S20, _S32, _S42, _S48 = (np.uint64(bits) for bits in (20, 32, 42, 48))
+_LOW_6, _LOW_20, _LOW_32 = np.uint64(63), np.uint64((1 << 20) - 1), np.uint64(0xFFFFFFFF)
 
 
 @njit(inline="always")
-def find_pair(pairs, left, right):
+def find_pair(pairs, bits, left, right):
     """The id that two ids merge into, or ABSENT."""
     key = uint64(left) << _S20 | uint64(right)
-    mask = uint64(pairs.shape[0] - 1)
-    slot = (key * _PRIME) >> _S32 & mask
-    entry = pairs[slot]
-    while entry >> _S20 != key and entry != FREE:
-        slot = (slot + ONE) & mask
+    h = key * _PRIME
+    token = int32(ABSENT)
+    if (bits[h >> _S48] >> ((h >> _S42) & _LOW_6)) & ONE:
+        mask = uint64(pairs.shape[0] - 1)
+        slot = (h >> _S32) & mask
         entry = pairs[slot]
-    return int32(ABSENT) if entry == FREE else int32(entry & _LOW_20)
+        while entry >> _S20 != key and entry != FREE:
+            slot = (slot + ONE) & mask
+            entry = pairs[slot]
+        if entry != FREE:
+            token = int32(entry & _LOW_20)
+    return token
 
 
 @njit
@@ -63,36 +70,44 @@ def find_token(data, low, high, slots, token_bytes, token_starts):
 
 
 @njit(inline="always")
-def merge_short(data, low, high, byte_ids, byte_pairs, pairs, scratch, out, o):
+def merge_short(data, low, high, byte_ids, byte_pairs, pairs, bits, scratch, out, o):
     """Ids of a pre-token of at most SHORT bytes into `out` from `o` on; returns where they end.
 
-    `scratch` is `int32[4, SHORT + 1]`: the ids of the symbols; the symbol after each and the one before it; and what
-    each merges into with the one after it, ABSENT for nothing and for a symbol that was merged away. The least of the
-    last row is the next merge, and the first place that holds it the leftmost.
+    `scratch` is `int32[4, SHORT]`: the ids of the symbols; the symbol after each and the one before it; and, for what
+    each merges into with the one after it, `id * SHORT + place`, or ABSENT. The least of the last row is the next
+    merge; it is found sixteen at a time.
     """
     n = high - low
-    for i in range(n):
-        byte = int64(data[low + i])
-        scratch[0, i], scratch[1, i], scratch[2, i] = byte_ids[byte], i + 1, i - 1
-        scratch[3, i] = byte_pairs[byte << 8 | int64(data[low + i + 1])] if i + 1 < n else ABSENT
+    size = (n + 15) & ~15
+    for k in range(n):
+        byte = int64(data[low + k])
+        scratch[0, k], scratch[1, k], scratch[2, k], scratch[3, k] = byte_ids[byte], k + 1, k - 1, ABSENT
+        if k + 1 < n:
+            token = byte_pairs[byte << 8 | int64(data[low + k + 1])]
+            if token != ABSENT:
+                scratch[3, k] = token * SHORT + k
+    for k in range(n, size):
+        scratch[3, k] = ABSENT
     while True:
         least = int32(ABSENT)
-        for i in range(n):
-            least = min(least, scratch[3, i])
+        for block in range(0, size, 16):
+            for k in range(16):
+                least = min(least, scratch[3, block + k])
         if least == ABSENT:
             break
-        i = int64(0)
-        while scratch[3, i] != least:
-            i += 1
+        i, token = int64(least % SHORT), least // SHORT
         j = int64(scratch[1, i])
         after = int64(scratch[1, j])
-        scratch[0, i], scratch[1, i], scratch[3, i], scratch[3, j] = least, after, ABSENT, ABSENT
+        scratch[0, i], scratch[1, i], scratch[3, i], scratch[3, j] = token, after, ABSENT, ABSENT
         if after < n:
             scratch[2, after] = i
-            scratch[3, i] = find_pair(pairs, least, scratch[0, after])
+            merged = find_pair(pairs, bits, token, scratch[0, after])
+            if merged != ABSENT:
+                scratch[3, i] = merged * SHORT + i
         if i > 0:
             j = int64(scratch[2, i])
-            scratch[3, j] = find_pair(pairs, scratch[0, j], least)
+            merged = find_pair(pairs, bits, scratch[0, j], token)
+            scratch[3, j] = ABSENT if merged == ABSENT else merged * SHORT + j
     i = int64(0)
     while i < n:
         out[o] = scratch[0, i]
@@ -130,7 +145,7 @@ def _pop(heap, size):
 
 
 @njit
-def merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o):
+def merge_long(data, low, high, byte_ids, byte_pairs, pairs, bits, out, o):
     """Ids of a pre-token of any length into `out` from `o` on; returns where they end.
 
     The heap holds `id << 32 | place` of what may be merged, so the leftmost of equal ids comes first. An entry that is
@@ -141,12 +156,12 @@ def merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o):
     following, before = np.empty(n, np.int32), np.empty(n, np.int32)
     heap = np.empty(2 * n, np.uint64)
     size = int64(0)
-    for i in range(n):
-        byte = int64(data[low + i])
-        ids[i], following[i], before[i] = byte_ids[byte], i + 1, i - 1
-        merged[i] = byte_pairs[byte << 8 | int64(data[low + i + 1])] if i + 1 < n else ABSENT
-        if merged[i] != ABSENT:
-            _push(heap, size, uint64(merged[i]) << _S32 | uint64(i))
+    for k in range(n):
+        byte = int64(data[low + k])
+        ids[k], following[k], before[k] = byte_ids[byte], k + 1, k - 1
+        merged[k] = byte_pairs[byte << 8 | int64(data[low + k + 1])] if k + 1 < n else ABSENT
+        if merged[k] != ABSENT:
+            _push(heap, size, uint64(merged[k]) << _S32 | uint64(k))
             size += 1
     while size > 0:
         least = _pop(heap, size)
@@ -159,13 +174,13 @@ def merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o):
         ids[i], following[i], merged[i], merged[j] = merged[i], after, ABSENT, ABSENT
         if after < n:
             before[after] = i
-            merged[i] = find_pair(pairs, ids[i], ids[after])
+            merged[i] = find_pair(pairs, bits, ids[i], ids[after])
             if merged[i] != ABSENT:
                 _push(heap, size, uint64(merged[i]) << _S32 | uint64(i))
                 size += 1
         if i > 0:
             j = int64(before[i])
-            merged[j] = find_pair(pairs, ids[j], ids[i])
+            merged[j] = find_pair(pairs, bits, ids[j], ids[i])
             if merged[j] != ABSENT:
                 _push(heap, size, uint64(merged[j]) << _S32 | uint64(j))
                 size += 1
@@ -189,12 +204,12 @@ def fill_slots(token_bytes, token_starts, slots):
             slots[slot] = token
 
 
-@njit(int64(BYTES, INT64S, int32[::1], uint64[::1]), nogil=True, cache=True)
-def fill_pairs(token_bytes, token_starts, slots, pairs):
+@njit(int64(BYTES, INT64S, int32[::1], uint64[::1], uint64[::1]), nogil=True, cache=True)
+def fill_pairs(token_bytes, token_starts, slots, pairs, bits):
     """Enter every way to cut a token into two tokens; returns how many there are.
 
     Two neighbours merge whenever their bytes together are a token, however that token was found in training. `pairs`
-    comes in filled with FREE; without any room the ways are only counted.
+    comes in filled with FREE, `bits` with zeros; without any room in `pairs` the ways are only counted.
     """
     count = int64(0)
     mask = uint64(pairs.shape[0] - 1)
@@ -209,16 +224,18 @@ def fill_pairs(token_bytes, token_starts, slots, pairs):
                 count += 1
                 if pairs.shape[0] > 0:
                     key = uint64(left) << _S20 | uint64(right)
-                    slot = (key * _PRIME) >> _S32 & mask
+                    h = key * _PRIME
+                    bits[h >> _S48] |= ONE << ((h >> _S42) & _LOW_6)
+                    slot = (h >> _S32) & mask
                     while pairs[slot] != FREE:
                         slot = (slot + ONE) & mask
                     pairs[slot] = key << _S20 | uint64(token)
     return count
 
 
-@njit(void(int32[::1], uint64[::1], int32[::1]), nogil=True, cache=True)
-def fill_byte_pairs(byte_ids, pairs, byte_pairs):
+@njit(void(int32[::1], uint64[::1], uint64[::1], int32[::1]), nogil=True, cache=True)
+def fill_byte_pairs(byte_ids, pairs, bits, byte_pairs):
     """What each two bytes merge into, for a lookup without hashing."""
     for first in range(256):
         for second in range(256):
-            byte_pairs[first << 8 | second] = find_pair(pairs, byte_ids[first], byte_ids[second])
+            byte_pairs[first << 8 | second] = find_pair(pairs, bits, byte_ids[first], byte_ids[second])

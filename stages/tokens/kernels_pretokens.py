@@ -66,7 +66,7 @@ def _run_end(data, i, high, classes, wanted):
     return i
 
 
-@njit
+@njit(inline="always")
 def _contraction(data, i, high):
     """Bytes of the contraction at the apostrophe at byte `i`, or 0."""
     length = int64(0)
@@ -86,7 +86,7 @@ def _contraction(data, i, high):
     return length
 
 
-@njit
+@njit(inline="always")
 def _space_end(data, i, high, classes):
     """End of the pre-token that white space at byte `i` is: up to the last line break of the run; or the whole run at
     the end of the text; or all of it but the last character; or that one."""
@@ -104,7 +104,7 @@ def _space_end(data, i, high, classes):
     return before if i < high and before > first else i
 
 
-@njit
+@njit(inline="always")
 def _pretoken_end(data, i, high, classes):
     """End of the pre-token that starts at byte `i`."""
     kind, width = _kind(data, i, classes)
@@ -172,7 +172,11 @@ def split_window(data, i, high, classes, leads, stops):
     return m, i
 
 
-@njit(int64(BYTES, types.Array(int64, 1, "C", readonly=True), SPLIT_CLASSES, int64[::1], int64[::1]), nogil=True, cache=True)
+@njit(
+    int64(BYTES, types.Array(int64, 1, "C", readonly=True), SPLIT_CLASSES, int64[::1], int64[::1]),
+    nogil=True,
+    cache=True,
+)
 def split_pretokens(data, offsets, classes, stops, counts):
     """Ends of all pre-tokens of some documents, relative to `data`, and how many each document has.
 

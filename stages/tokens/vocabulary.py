@@ -32,13 +32,14 @@ NAMED_SPECIALS = {
     0: "begin_of_text", 1: "end_of_text", 4: "finetune_right_pad_id", 5: "step_id", 6: "start_header_id",
     7: "end_header_id", 8: "eom_id", 9: "eot_id", 10: "python_tag",
 }  # fmt: skip
-"""Places of Llama 3.1's special tokens after the last ordinary one; all others of the 256 are reserved and numbered."""
+"""Places of the special tokens after the last ordinary one, as Meta's code for Llama 3.1 and 3.2 has them; all others
+of the 256 are reserved and numbered. Llama 3 has the same places and fewer names."""
 NUM_SPECIALS = 256
 MAX_IDS = 1 << ID_BITS
 
 
 def llama3_specials(first: int) -> dict[str, int]:
-    """Llama 3.1's 256 special tokens, numbered from `first`. Llama 3 has the same places and fewer names."""
+    """The 256 special tokens, numbered from `first`."""
     names, reserved = {}, 0
     for place in range(NUM_SPECIALS):
         name = NAMED_SPECIALS.get(place)
@@ -63,6 +64,7 @@ class Vocabulary:
     byte_ids: npt.NDArray[np.int32]
     byte_pairs: npt.NDArray[np.int32]
     pairs: npt.NDArray[np.uint64]
+    bits: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.int32]
     words: npt.NDArray[np.uint64]
 
@@ -72,9 +74,9 @@ class Vocabulary:
         return len(self.token_starts) - 1
 
 
-def vocabulary_path(tokenizer: str) -> Path:
-    """The file of a tokenizer: of `llama3`, or of a path. Raises MissingPartError or AssetError if it is not there."""
-    if tokenizer == LLAMA3:
+def vocabulary_path(name: str) -> Path:
+    """The file of a vocabulary: of `llama3`, or of a path. Raises MissingPartError or AssetError if it is not there."""
+    if name == LLAMA3:
         package = find_spec("llama_models")
         for folder in package.submodule_search_locations or () if package else ():
             path = Path(folder) / "llama3" / "tokenizer.model"
@@ -82,11 +84,11 @@ def vocabulary_path(tokenizer: str) -> Path:
                 return path
         raise MissingPartError(
             "Llama 3's tokenizer.model is missing: the package that carries it is not installed. "
-            "pip install 'tamis[llama3]', or give the path of the file: tokens: {tokenizer: PATH}"
+            "pip install 'tamis[llama3]', or name a file of yours: tokens: {vocabulary: PATH}"
         )
-    if not Path(tokenizer).is_file():
-        raise AssetError(f"tokenizer: there is no file {tokenizer}; write '{LLAMA3}' or the path of a file")
-    return Path(tokenizer)
+    if not Path(name).is_file():
+        raise AssetError(f"vocabulary: there is no file {name}; write '{LLAMA3}' or the path of a file")
+    return Path(name)
 
 
 @lru_cache(maxsize=4)
@@ -106,7 +108,9 @@ def read_ranks(path: Path) -> Vocabulary:
                 raise AssetError(f"{path}:{number}: rank {found}, expected {len(tokens) - 1}: ranks count from 0")
     missing = {bytes([byte]) for byte in range(256)}.difference(tokens)
     if missing:
-        raise AssetError(f"{path}: {len(missing)} single bytes are no tokens, the first {min(missing)!r}: not byte-level")
+        raise AssetError(
+            f"{path}: {len(missing)} single bytes are no tokens, the first {min(missing)!r}: not byte-level"
+        )
     if len(tokens) + NUM_SPECIALS > MAX_IDS:
         raise AssetError(f"{path}: {len(tokens)} tokens; with the special ones at most {MAX_IDS} are supported")
     return build(tokens, hashlib.sha256(content).hexdigest())
@@ -117,17 +121,18 @@ def build(tokens: list[bytes], sha256: str) -> Vocabulary:
     token_bytes, token_starts = _arena(tokens)
     slots = np.full(_power_of_two(2 * len(tokens)), -1, np.int32)
     kernels_merges.fill_slots(token_bytes, token_starts, slots)
-    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, np.empty(0, np.uint64))
+    bits = np.zeros(1 << 16, np.uint64)
+    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, np.empty(0, np.uint64), bits)
     pairs = np.full(_power_of_two(2 * count + 2), kernels_merges.FREE, np.uint64)
-    kernels_merges.fill_pairs(token_bytes, token_starts, slots, pairs)
+    kernels_merges.fill_pairs(token_bytes, token_starts, slots, pairs, bits)
     byte_ids = np.array([tokens.index(bytes([byte])) for byte in range(256)], np.int32)
     byte_pairs = np.empty(1 << 16, np.int32)
-    kernels_merges.fill_byte_pairs(byte_ids, pairs, byte_pairs)
+    kernels_merges.fill_byte_pairs(byte_ids, pairs, bits, byte_pairs)
     words = np.zeros((_power_of_two(2 * len(tokens)), 4), np.uint64)
     kernels_bpe.fill_words(token_bytes, token_starts, words)
     specials = llama3_specials(len(tokens))
     token_bytes, token_starts = _arena(tokens + [special.encode() for special in specials])
-    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, slots, words)
+    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, bits, slots, words)
 
 
 def _arena(tokens: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
