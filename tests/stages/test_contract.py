@@ -82,7 +82,7 @@ def test_signals_have_their_declared_types(stage):
             assert len(columns[name]) == len(texts)
         assert after.num_rows == len(texts)
         new = set(after.signals) - set(with_needs(stage, batch_of(texts)).signals)
-        assert new == {f"{stage.name}.{name}" for name in columns}
+        assert new == {f"{stage.name}.{name}" for name in [*columns, *stage.attachments()]}
 
 
 def test_any_split_gives_the_same_answer(stage):
