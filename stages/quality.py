@@ -66,7 +66,7 @@ class Quality(Fitted):
 
     def assets(self) -> Mapping[str, str]:
         files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
-        heads = embedding.head_files("quality", self.embedding_head)
+        heads = embedding.head_files("quality", self.embedding_head, any_head=self.model is None)
         return {**{name: file_hash(path) for name, path in files.items()}, **heads}
 
     def fit(self, sample: TextBatch) -> pa.Table:

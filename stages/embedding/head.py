@@ -97,9 +97,9 @@ def hear(judge: str, batch: TextBatch, own: str | None, any_head: bool = True) -
     return Heard(head, np.where(is_there, head.logit(vectors), np.nan))
 
 
-def head_files(judge: str, own: str | None) -> dict[str, str]:
-    """Name and hash of the heads that a judge may use, for its fingerprint."""
-    files = [Path(own)] if own is not None else default_files(judge)
+def head_files(judge: str, own: str | None, any_head: bool = True) -> dict[str, str]:
+    """Name and hash of the heads that a judge may use, for its fingerprint; see `hear`."""
+    files = [Path(own)] if own is not None else default_files(judge) if any_head else []
     return {f"embedding_head {path.name}": file_hash(path) for path in files}
 
 

@@ -37,7 +37,8 @@ def test_abuse_scores_above_plain_text():
 
 def test_a_text_without_words_is_not_judged():
     empty, marks = measure(["", "?!"])
-    assert empty == {"lexicon_count": 0, "lexicon_ratio": None, "classifier_score": None, "score": None}
+    unknown = dict.fromkeys(("lexicon_ratio", "classifier_score", "embedding_score", "score"))
+    assert empty == {"lexicon_count": 0, **unknown}
     assert marks["lexicon_ratio"] is None
 
 
@@ -66,7 +67,7 @@ def test_lists_of_ones_own(tmp_path):
     del fields["default_lists"]
     assert measure(["a dingbat, a silly goose, bullshit"], **fields)[0]["lexicon_count"] == 2
     assert set(Nsfw(**fields).assets()) == {
-        "model", "head", "lists", str(tmp_path / "mine.txt"), str(tmp_path / "fine.txt")
+        "model", "head", "lists", "embedding_head nsfw.use.npz", str(tmp_path / "mine.txt"), str(tmp_path / "fine.txt")
     }  # fmt: skip
 
 

