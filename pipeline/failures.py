@@ -12,7 +12,7 @@ import platform
 import time
 from dataclasses import asdict, dataclass
 
-from pipeline.io.files import exists, filesystem_of, read_json, write_json
+from pipeline.io.files import exists, read_json, remove_folder, write_json
 from pipeline.plan import Phase, Plan
 from stages import errors
 from stages.errors import RunError
@@ -30,9 +30,14 @@ class Failure:
 
     @property
     def is_final(self) -> bool:
-        """Whether another try would fail the same way: an error that Tamis means to say of its input or a stage."""
-        kind = getattr(errors, self.kind, None)
-        return kind is not None and not issubclass(kind, RunError)
+        """Whether another try would fail the same way: an error that Tamis means to say of its input or a stage, or a
+        full disk."""
+        return hasattr(errors, self.kind) and self.kind not in ("RunError", "StorageError")
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it is no fault of the task's: every other one would meet it."""
+        return self.kind == "DiskFullError"
 
     def error(self, place: str, log: str = "") -> errors.TamisError:
         """The error to end a run with."""
@@ -61,8 +66,5 @@ def read_failures(run: str, phase: Phase, rank: int) -> list[Failure]:
 
 def forget_failures(run: str, plan: Plan) -> None:
     """Remove all notes: a new launch tries everything afresh."""
-    fs, root = filesystem_of(run)
     for phase in plan.phases:
-        folder = f"{root}/{phase.directory}/failures"
-        if fs.exists(folder):
-            fs.rm(folder, recursive=True)
+        remove_folder(f"{run}/{phase.directory}/failures")

@@ -7,31 +7,29 @@ and does again what a changed config touches.
 from __future__ import annotations
 
 import calendar
-import fcntl
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.config import Config, dump_config, load_config, profile_path
 from pipeline.failures import Failure, forget_failures
 from pipeline.gather import KINDS, group_outputs
-from pipeline.io.files import exists, filesystem_of, is_local, read_json, remove, write_json
+from pipeline.io.files import exists, read_json, remove, remove_folder, write_json
 from pipeline.io.shards import Manifest, list_shards
+from pipeline.lease import alone
 from pipeline.plan import Phase, Plan, make_plan
 from pipeline.progress import CANCEL, Progress
-from pipeline.records import read_record
 from pipeline.runs import Run, open_run
-from stages.errors import ConfigError, InputError, RunError
+from stages.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from pipeline.executors.local import Listener
 
 Show = Callable[[Progress], None]
-LOCK = "launch.lock"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -73,12 +71,13 @@ def run(
     resolved = load_config(config, overrides=overrides, input=input, output=output, profile=profile_path())
     manifest = list_shards(resolved.input)
     plan = make_plan(resolved, manifest)
-    with _alone(resolved.output.rstrip("/")) as path:
+    path = resolved.output.rstrip("/")
+    with alone(path) as check:
         if resolved.execution.executor == "slurm":
             return _submit(path, resolved, manifest, plan)
         launched = _prepare(path, resolved, manifest, plan)
         names = [stage.name for stage in resolved.stages]
-        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show)
+        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show, check)
         _perform(launched, progress)
     show(progress)
     return Run(launched.path)
@@ -114,12 +113,19 @@ def _perform(launched: Run, progress: Progress) -> None:
                 pool.do(phase, progress)
                 progress.poll()
     except BaseException as error:
-        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        progress.write(state)
-        _describe(launched, state=state, error=str(error))
+        _fail(launched, progress, error)
         raise
     progress.write("done")
     _describe(launched, state="done", finished=_now(), seconds=round(progress.seconds, 3))
+
+
+def _fail(launched: Run, progress: Progress, error: BaseException) -> None:
+    """Say how a run ended, if there is room for it and nobody else is at work there."""
+    with suppress(RunError):
+        progress.check()
+        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        progress.write(state)
+        _describe(launched, state=state, error=str(error))
 
 
 def _pool(launched: Run, num_workers: int) -> Pool:
@@ -142,36 +148,6 @@ def end_run(launched: Run, state: str, error: str | None = None) -> None:
     changes = {"error": error} if error else {"finished": _now()}
     _describe(launched, state=state, seconds=max(int(time.time()) - started, 0), **changes)
     refresh(launched, always=True)
-
-
-@contextmanager
-def _alone(path: str) -> Iterator[str]:
-    """Hold the lock of a run directory; it goes with the process, however that ends. Only disks have one.
-
-    Raises ConfigError for a directory that is none or holds something else, RunError if another launch is at work.
-    """
-    fs, root = filesystem_of(path)
-    if fs.exists(root) and not fs.isdir(root):
-        raise ConfigError(f"{path} is a file; the output of a run is a directory")
-    found = {name.rpartition("/")[2] for name in fs.ls(root, detail=False)} if fs.exists(root) else set()
-    if found - {LOCK} and "run.json" not in found:
-        raise ConfigError(f"{path} has files in it and is no run directory; choose another --output, or empty it")
-    if not is_local(fs):
-        yield path
-        return
-    try:
-        fs.makedirs(root, exist_ok=True)
-        lock = os.open(f"{root}/{LOCK}", os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose another --output") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"another launch is at work on {path}; see: tamis status {path}") from error
-        yield path
-    finally:
-        os.close(lock)
 
 
 def _num_workers(config: Config) -> int:
@@ -237,9 +213,7 @@ def cancel_run(path: str) -> str:
 
 def _forget(path: str, phase: Phase) -> None:
     """Another config wrote the run's files since this phase did, so its records of them are no longer true."""
-    fs, root = filesystem_of(path)
-    if fs.exists(f"{root}/{phase.directory}"):
-        fs.rm(f"{root}/{phase.directory}", recursive=True)
+    remove_folder(f"{path}/{phase.directory}")
 
 
 def before_phase(launched: Run, phase: Phase) -> None:
@@ -248,10 +222,8 @@ def before_phase(launched: Run, phase: Phase) -> None:
         return
     groups = f"{launched.path}/{phase.directory}/groups.json"
     if not exists(groups):
-        fs, root = filesystem_of(launched.path)
         for kind in KINDS:
-            if fs.exists(f"{root}/{kind}"):
-                fs.rm(f"{root}/{kind}", recursive=True)
+            remove_folder(f"{launched.path}/{kind}")
         write_json(
             groups,
             group_outputs(launched.records(launched.plan.segments[-1].sieve), launched.config.execution.output_bytes),
@@ -261,8 +233,7 @@ def before_phase(launched: Run, phase: Phase) -> None:
 def _begin(launched: Run, phase: Phase, progress: Progress) -> None:
     num_tasks = launched.num_tasks(phase)
     assert num_tasks is not None
-    records = (read_record(launched.path, phase, rank) for rank in range(num_tasks))
-    progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in records if record is not None})
+    progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in launched.records(phase)})
 
 
 def _describe(launched: Run, **changes: Any) -> None:

@@ -14,7 +14,7 @@ from pipeline.config import Config, load_config
 from pipeline.io.files import exists, read_json
 from pipeline.io.shards import Manifest
 from pipeline.plan import Phase, Plan, make_plan
-from pipeline.records import Record, read_record, read_records
+from pipeline.records import Record, read_if_done, read_records
 from pipeline.stats import Stats
 from stages.errors import RunError
 
@@ -102,8 +102,7 @@ class Run:
 
     def records(self, phase: Phase) -> list[Record]:
         """Records of the phase's finished tasks, by rank."""
-        found = [read_record(self.path, phase, rank) for rank in range(self.num_tasks(phase) or 0)]
-        return [record for record in found if record is not None]
+        return list(read_if_done(self.path, phase, range(self.num_tasks(phase) or 0)).values())
 
     @property
     def documents(self) -> ds.Dataset:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -140,7 +142,7 @@ class WorkerPool:
         self.gpus = gpu_ids()
         self.selector = selectors.DefaultSelector()
         self.workers: dict[int, _Worker] = {}
-        self.log_folder = Path(run.path) / "logs" if "://" not in run.path else None
+        self.log_folder = log_folder(run.path)
 
     def __enter__(self) -> Self:
         return self
@@ -217,10 +219,9 @@ class WorkerPool:
         self.selector.register(worker.events, selectors.EVENT_READ, worker)
 
     def _log(self, number: int) -> IO[bytes]:
-        if self.log_folder is None:
-            return open(os.devnull, "ab")
-        self.log_folder.mkdir(parents=True, exist_ok=True)
-        return open(self.log_folder / f"{self.name}_{number}.log", "ab")
+        path = self.log_folder / f"{self.name}_{number}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "ab")
 
     def _hear(self, worker: _Worker) -> None:
         heard = worker.events.read()
@@ -302,3 +303,10 @@ class WorkerPool:
             hint = "; -9 is most often too little memory: try fewer --workers" if code == -9 else ""
             kind, message = DIED, f"its worker died (exit code {code}{hint})"
         return note_failure(self.run_path, self.executor.phase, worker.rank, kind, message)[-1]
+
+
+def log_folder(run: str) -> Path:
+    """Where workers log: in the run directory, or for one behind a URL on this machine."""
+    if "://" in run:
+        return Path(tempfile.gettempdir(), "tamis", re.sub(r"[^\w.-]+", "_", run), "logs")
+    return Path(run) / "logs"
