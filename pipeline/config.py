@@ -46,6 +46,9 @@ class Execution(BaseModel):
     """Where Ray is, and what its jobs reserve."""
     max_tries: int = Field(5, ge=1)
     """Times that a task is begun whose worker dies, hangs or meets a fault that may pass."""
+    on_failure: Literal["stop", "set_aside"] = "stop"
+    """What becomes of a run when a task cannot be done: it stops, or the documents of that task are set aside, listed
+    with the cause, and the run goes on to its end (exit code 1)."""
     task_timeout_s: float | None = Field(None, gt=0)
     """Seconds after which a task hangs: its worker is ended, and another one tries. Absent: never."""
     max_errors: int = Field(1000, ge=0)

@@ -11,11 +11,14 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.io.files import exists, read_json, remove_folder, write_json
 from pipeline.plan import Phase, Plan
 from stages import errors
 from stages.errors import RunError
+
+SET_ASIDE_LIST = "set_aside.json"
 
 
 @dataclass(frozen=True)
@@ -68,3 +71,19 @@ def forget_failures(run: str, plan: Plan) -> None:
     """Remove all notes: a new launch tries everything afresh."""
     for phase in plan.phases:
         remove_folder(f"{run}/{phase.directory}/failures")
+
+
+def add_set_aside(run: str, plan: Plan, phase: Phase, rank: int, failure: Failure) -> None:
+    """Put a task on the list of those that were committed without their documents."""
+    parts = [{"path": shard.path, "start": shard.start, "stop": shard.stop} for shard in plan.tasks[rank]]
+    cause = {"kind": failure.kind, "message": failure.message}
+    entry = {"phase": phase.name, "directory": phase.directory, "task": rank, "input": parts, "cause": cause}
+    listed = [*read_set_aside(run, plan), entry]
+    write_json(f"{run}/{SET_ASIDE_LIST}", listed)
+
+
+def read_set_aside(run: str, plan: Plan) -> list[dict[str, Any]]:
+    """Tasks of a plan that were set aside: phase, task, the parts of the input that it reads, and the cause."""
+    path = f"{run}/{SET_ASIDE_LIST}"
+    directories = {phase.directory for phase in plan.phases}
+    return [entry for entry in read_json(path) if entry["directory"] in directories] if exists(path) else []

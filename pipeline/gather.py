@@ -18,6 +18,8 @@ from pipeline.stats import Stats, peak_memory_bytes
 from stages.errors import RunError
 
 KINDS = ("documents", "signals", "rejected")
+SET_ASIDE = "execution.set_aside"
+"""`dropped_by` of documents that a task which could not be done left behind."""
 
 
 def group_outputs(records: Sequence[Record], output_bytes: int) -> list[list[int]]:
@@ -89,6 +91,8 @@ def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Tabl
                 )
             places = np.full(len(addresses), -1, np.int64)
             places[rows] = np.arange(len(rows))
+            for row in np.flatnonzero(places < 0).tolist():
+                reasons[row] = reasons[row] or SET_ASIDE
             spread = part.take(pa.array(places, mask=places < 0))
             for name in part.column_names[2:-1]:
                 table = table.append_column(name, spread[name])

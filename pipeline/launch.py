@@ -16,13 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.config import Config, dump_config, load_config, profile_path
-from pipeline.failures import Failure, forget_failures
+from pipeline.failures import Failure, add_set_aside, forget_failures
 from pipeline.gather import KINDS, group_outputs
-from pipeline.io.files import exists, read_json, remove, remove_folder, write_json
+from pipeline.io.files import exists, read_json, remove, remove_folder, remove_parts, write_json
 from pipeline.io.shards import Manifest, list_shards
 from pipeline.lease import alone
 from pipeline.plan import Phase, Plan, make_plan
 from pipeline.progress import CANCEL, Progress
+from pipeline.records import Record
 from pipeline.runs import Run, open_run
 from stages.errors import InputError, RunError
 
@@ -73,6 +74,8 @@ def run(
     plan = make_plan(resolved, manifest)
     path = resolved.output.rstrip("/")
     with alone(path) as check:
+        if _is_cleaned(path, plan):
+            return Run(path)
         if resolved.execution.executor == "slurm":
             return _submit(path, resolved, manifest, plan)
         launched = _prepare(path, resolved, manifest, plan)
@@ -81,6 +84,13 @@ def run(
         _perform(launched, progress)
     show(progress)
     return Run(launched.path)
+
+
+def _is_cleaned(path: str, plan: Plan) -> bool:
+    """Whether the same plan was carried out here, and what led to its output was removed."""
+    before = read_json(f"{path}/run.json") if exists(f"{path}/run.json") else {}
+    done = before.get("state") == "done" and bool(before.get("cleaned"))
+    return done and before["fingerprints"] == {phase.name: phase.fingerprint for phase in plan.phases}
 
 
 def _submit(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
@@ -110,13 +120,29 @@ def _perform(launched: Run, progress: Progress) -> None:
             for phase in launched.plan.phases:
                 before_phase(launched, phase)
                 _begin(launched, phase, progress)
-                pool.do(phase, progress)
+                failed = pool.do(phase, progress, keep_going=_may_set_aside(launched, phase))
+                for rank, failure in failed.items():
+                    progress.finish(rank, set_aside(launched, phase, rank, failure).stats)
                 progress.poll()
     except BaseException as error:
         _fail(launched, progress, error)
         raise
     progress.write("done")
     _describe(launched, state="done", finished=_now(), seconds=round(progress.seconds, 3))
+
+
+def _may_set_aside(launched: Run, phase: Phase) -> bool:
+    return launched.config.execution.on_failure == "set_aside" and phase.kind == "sieve"
+
+
+def set_aside(launched: Run, phase: Phase, rank: int, failure: Failure) -> Record:
+    """Commit a task that cannot be done without its documents, and list it. Raises its error if it must not be."""
+    if failure.is_general or not _may_set_aside(launched, phase):
+        raise failure.error(f"task {rank} of {phase.name}")
+    from pipeline.task import sieve_task
+
+    add_set_aside(launched.path, launched.plan, phase, rank, failure)
+    return sieve_task(launched, phase, rank, lambda stats: None, aside=True)
 
 
 def _fail(launched: Run, progress: Progress, error: BaseException) -> None:
@@ -166,6 +192,7 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
             _forget(path, plan.write)
     forget_failures(path, plan)
     remove(f"{path}/{CANCEL}")
+    remove_parts(path)
     write_json(
         f"{path}/run.json",
         {

@@ -65,6 +65,16 @@ def remove_folder(path: str) -> None:
         again(fs, f"{path} cannot be removed", lambda: fs.rm(name, recursive=True))
 
 
+def remove_parts(path: str) -> None:
+    """Remove what processes that were killed left of files in the making. Only disks have any; the parts of an upload
+    that was not finished are the store's to remove (a lifecycle rule for incomplete multipart uploads)."""
+    if is_local(filesystem_of(path)[0]):
+        for folder, _, names in os.walk(path):
+            for name in names:
+                if name.endswith(".part"):
+                    remove(os.path.join(folder, name))
+
+
 def age_of(path: str) -> float:
     """Seconds since a file was last changed, by this machine's clock."""
     fs, name = filesystem_of(path)
@@ -229,6 +239,7 @@ class AtomicFile:
         self.closed = True
         if self._temporary == self._name and hasattr(self._stream, "discard"):
             self._stream.discard()
+            self._stream.closed = True  # or the collector of garbage would finish it
             return
         with suppress(OSError):  # the last bytes may find no room
             self._stream.close()
@@ -316,9 +327,22 @@ def read_many(paths: Sequence[str]) -> dict[str, bytes]:
 
 def list_sizes(path: str) -> dict[str, int]:
     """Bytes of each file in a folder, by name; none if there is no folder."""
+    return {_last(about["name"]): int(about["size"] or 0) for about in _list(path) if about["type"] == "file"}
+
+
+def list_folders(path: str) -> list[str]:
+    """Names of the folders in a folder; none if there is none."""
+    return sorted(_last(about["name"]) for about in _list(path) if about["type"] == "directory")
+
+
+def _last(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]
+
+
+def _list(path: str) -> list[dict[str, Any]]:
     fs, name = filesystem_of(path)
     try:
-        found = again(fs, f"{path} cannot be listed", lambda: fs.ls(name, detail=True))
+        found: list[dict[str, Any]] = again(fs, f"{path} cannot be listed", lambda: fs.ls(name, detail=True))
     except FileNotFoundError:
-        return {}
-    return {about["name"].rpartition("/")[2]: int(about["size"] or 0) for about in found if about["type"] == "file"}
+        return []
+    return found
