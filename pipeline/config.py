@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 import stages as registry
 from pipeline.executors.settings import Needs, Ray, Slurm
-from pipeline.io.input import Input
+from pipeline.io.input import SECRET, Input, has_secret
 from pipeline.yaml_lines import Located, parse
 from pipeline.yaml_lines import Path as KeyPath
 from stages.contract import Bounds, Stage
@@ -274,6 +274,9 @@ class _Checker:
             self._fail(("output",), f"output is the path of a run directory, not {content['output']!r}")
         source = content["input"]
         block = {"path": source} if isinstance(source, (str, list)) else source
+        for key, text in [("output", content["output"]), *(("input", path) for path in _paths(block))]:
+            if has_secret(text):
+                self._fail((key,), f"{key}: {SECRET}")
         return Config(
             input=self.model(Input, block, ("input",), "input"),
             output=content["output"],
@@ -336,6 +339,11 @@ class _Checker:
 
     def _fail(self, path: KeyPath, message: str) -> Any:
         raise ConfigError(f"{self.located.place(path)}: {message}")
+
+
+def _paths(block: object) -> list[str]:
+    paths = block.get("path") if isinstance(block, Mapping) else None
+    return [path for path in (paths if isinstance(paths, (list, tuple)) else [paths]) if isinstance(path, str)]
 
 
 def _near(word: object, known: Sequence[str]) -> str:

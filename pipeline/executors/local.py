@@ -18,7 +18,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
@@ -35,6 +35,8 @@ from stages import errors
 from stages.errors import RunError
 
 MAX_TRIES = 5
+START_S = 600.0
+"""Time in which a worker is ready, kernels compiled and models loaded, where tasks have a time."""
 GRACE_S = 1.0
 """Time that a worker which hangs has to write where."""
 DIED, HUNG = "Died", "Hung"
@@ -74,8 +76,8 @@ class _Worker:
     buffer: bytes = b""
     ready: bool = False
     rank: int | None = None
-    since: float = 0.0
-    """When it was given its task."""
+    since: float = field(default_factory=time.monotonic)
+    """When it was given its task, or started."""
     hung: bool = False
 
     @property
@@ -273,7 +275,9 @@ class WorkerPool:
         if self.timeout_s is None:
             return
         for worker in self.workers.values():
-            if worker.rank is not None and time.monotonic() - worker.since > self.timeout_s + GRACE_S:
+            limit = max(START_S, self.timeout_s) if not worker.ready else self.timeout_s
+            at_work = worker.rank is not None or not worker.ready
+            if at_work and time.monotonic() - worker.since > limit + GRACE_S:
                 worker.hung = True
                 worker.process.kill()
 
