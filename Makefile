@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := stages pipeline tests benchmarks
 
-.PHONY: help quickstart corpus test check format setup train-models constraints clean
+.PHONY: help quickstart corpus test test-clusters check format setup train-models constraints clean
 .DEFAULT_GOAL := help
 
 help:           ## this list
@@ -22,6 +22,10 @@ corpus: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp  ## the whole test suite
 	$(BIN)/python -m pytest -q
+
+test-clusters: $(VENV)/dev.stamp  ## tests on Ray and an S3 server, too (150 MB more); Slurm: apt-get install slurm-wlm munge
+	@$(INSTALL) -e '.[dev-cluster]'
+	$(BIN)/python -m pytest -q tests/pipeline/executors tests/pipeline/io tests/pipeline/test_faults.py
 
 check: $(VENV)/dev.stamp  ## lint, format, types, imports, spelling
 	$(BIN)/ruff check $(SOURCES)

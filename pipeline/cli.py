@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stages.errors import TamisError
+from stages.errors import RunError, TamisError
 
 app = typer.Typer(
     name="tamis",
@@ -66,8 +66,8 @@ def run(
     from rich.console import Console
 
     from pipeline.launch import run as launch
-    from pipeline.terminal import Display, print_outcome, print_submitted
     from pipeline.mixture import achieved
+    from pipeline.terminal import Display, list_set_aside, print_outcome, print_submitted
 
     overrides = [*(set or []), *([f"execution.executor={executor}"] if executor else [])]
     with Display(quiet) as display:
@@ -78,6 +78,8 @@ def run(
         print_submitted(done.path, Console())
     elif not quiet:
         print_outcome(done.stats, done.path, Console(), achieved(done))
+    if done.state == "done" and (lost := done.set_aside):
+        raise RunError(list_set_aside(lost, done.path))
 
 
 @app.command()
@@ -123,6 +125,20 @@ def cancel(run: RunPath) -> None:
     from pipeline.launch import cancel_run
 
     print(cancel_run(run), file=sys.stderr)
+
+
+@app.command()
+def clean(
+    run: RunPath,
+    set_aside: Annotated[
+        bool, typer.Option("--set-aside", help="Instead: have tasks that were set aside tried again by the next run.")
+    ] = False,
+) -> None:
+    """Remove what a run that is done keeps between its phases, and its logs; its output stays."""
+    from pipeline.cleaning import clean as clean_run
+    from pipeline.cleaning import try_again
+
+    print(try_again(run) if set_aside else clean_run(run), file=sys.stderr)
 
 
 @app.command()

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 import stages as registry
 from pipeline.executors.settings import Needs, Ray, Slurm
-from pipeline.io.input import Input
+from pipeline.io.input import SECRET, Input, has_secret
 from pipeline.yaml_lines import Located, parse
 from pipeline.yaml_lines import Path as KeyPath
 from stages.contract import Bounds, Stage
@@ -46,6 +46,9 @@ class Execution(BaseModel):
     """Where Ray is, and what its jobs reserve."""
     max_tries: int = Field(5, ge=1)
     """Times that a task is begun whose worker dies, hangs or meets a fault that may pass."""
+    on_failure: Literal["stop", "set_aside"] = "stop"
+    """What becomes of a run when a task cannot be done: it stops, or the documents of that task are set aside, listed
+    with the cause, and the run goes on to its end (exit code 1)."""
     task_timeout_s: float | None = Field(None, gt=0)
     """Seconds after which a task hangs: its worker is ended, and another one tries. Absent: never."""
     max_errors: int = Field(1000, ge=0)
@@ -271,6 +274,9 @@ class _Checker:
             self._fail(("output",), f"output is the path of a run directory, not {content['output']!r}")
         source = content["input"]
         block = {"path": source} if isinstance(source, (str, list)) else source
+        for key, text in [("output", content["output"]), *(("input", path) for path in _paths(block))]:
+            if has_secret(text):
+                self._fail((key,), f"{key}: {SECRET}")
         return Config(
             input=self.model(Input, block, ("input",), "input"),
             output=content["output"],
@@ -333,6 +339,11 @@ class _Checker:
 
     def _fail(self, path: KeyPath, message: str) -> Any:
         raise ConfigError(f"{self.located.place(path)}: {message}")
+
+
+def _paths(block: object) -> list[str]:
+    paths = block.get("path") if isinstance(block, Mapping) else None
+    return [path for path in (paths if isinstance(paths, (list, tuple)) else [paths]) if isinstance(path, str)]
 
 
 def _near(word: object, known: Sequence[str]) -> str:

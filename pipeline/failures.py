@@ -11,11 +11,14 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from pipeline.io.files import exists, filesystem_of, read_json, write_json
+from pipeline.io.files import exists, read_json, remove_folder, write_json
 from pipeline.plan import Phase, Plan
 from stages import errors
 from stages.errors import RunError
+
+SET_ASIDE_LIST = "set_aside.json"
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,14 @@ class Failure:
 
     @property
     def is_final(self) -> bool:
-        """Whether another try would fail the same way: an error that Tamis means to say of its input or a stage."""
-        kind = getattr(errors, self.kind, None)
-        return kind is not None and not issubclass(kind, RunError)
+        """Whether another try would fail the same way: an error that Tamis means to say of its input or a stage, or a
+        full disk."""
+        return hasattr(errors, self.kind) and self.kind not in ("RunError", "StorageError")
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it is no fault of the task's: every other one would meet it."""
+        return self.kind == "DiskFullError"
 
     def error(self, place: str, log: str = "") -> errors.TamisError:
         """The error to end a run with."""
@@ -61,8 +69,21 @@ def read_failures(run: str, phase: Phase, rank: int) -> list[Failure]:
 
 def forget_failures(run: str, plan: Plan) -> None:
     """Remove all notes: a new launch tries everything afresh."""
-    fs, root = filesystem_of(run)
     for phase in plan.phases:
-        folder = f"{root}/{phase.directory}/failures"
-        if fs.exists(folder):
-            fs.rm(folder, recursive=True)
+        remove_folder(f"{run}/{phase.directory}/failures")
+
+
+def add_set_aside(run: str, plan: Plan, phase: Phase, rank: int, failure: Failure) -> None:
+    """Put a task on the list of those that were committed without their documents."""
+    parts = [{"path": shard.path, "start": shard.start, "stop": shard.stop} for shard in plan.tasks[rank]]
+    cause = {"kind": failure.kind, "message": failure.message}
+    entry = {"phase": phase.name, "directory": phase.directory, "task": rank, "input": parts, "cause": cause}
+    listed = [*read_set_aside(run, plan), entry]
+    write_json(f"{run}/{SET_ASIDE_LIST}", listed)
+
+
+def read_set_aside(run: str, plan: Plan) -> list[dict[str, Any]]:
+    """Tasks of a plan that were set aside: phase, task, the parts of the input that it reads, and the cause."""
+    path = f"{run}/{SET_ASIDE_LIST}"
+    directories = {phase.directory for phase in plan.phases}
+    return [entry for entry in read_json(path) if entry["directory"] in directories] if exists(path) else []

@@ -22,6 +22,8 @@ from stages.errors import RunError
 KINDS = ("documents", "signals", "rejected")
 DUPLICATES = "duplicates"
 """The folder of the tables of deduplication stages, one folder each."""
+SET_ASIDE = "execution.set_aside"
+"""`dropped_by` of documents that a task which could not be done left behind."""
 
 
 def group_outputs(records: Sequence[Record], output_bytes: int) -> list[list[int]]:
@@ -96,6 +98,8 @@ def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Tabl
                 )
             places = np.full(len(addresses), -1, np.int64)
             places[rows] = np.arange(len(rows))
+            for row in np.flatnonzero(places < 0).tolist():
+                reasons[row] = reasons[row] or SET_ASIDE
             spread = part.take(pa.array(places, mask=places < 0))
             for name in part.column_names[2:-1]:
                 table = table.append_column(name, spread[name])

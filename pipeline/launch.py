@@ -7,34 +7,33 @@ and does again what a changed config touches.
 from __future__ import annotations
 
 import calendar
-import fcntl
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pipeline.config import Config, dump_config, load_config, profile_path
 from pipeline.earlier import Index, takes_part
-from pipeline.failures import Failure, forget_failures
+from pipeline.failures import Failure, add_set_aside, forget_failures
 from pipeline.gather import DUPLICATES, KINDS, group_outputs
-from pipeline.io.files import absolute, exists, filesystem_of, is_local, read_json, remove, write_json
+from pipeline.io.files import absolute, exists, read_json, remove, remove_folder, remove_parts, write_json
 from pipeline.io.shards import Manifest, list_shards
+from pipeline.lease import alone
 from pipeline.plan import Phase, Plan, make_plan, sketch_identity
 from pipeline.progress import CANCEL, Progress
-from pipeline.records import read_record
+from pipeline.records import Record
 from pipeline.runs import Run, open_run
 from pipeline.tokens import pack
-from stages.errors import ConfigError, InputError, RunError
+from stages.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from pipeline.executors.local import Listener
 
 Show = Callable[[Progress], None]
-LOCK = "launch.lock"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -76,15 +75,25 @@ def run(
     resolved = load_config(config, overrides=overrides, input=input, output=output, profile=profile_path())
     manifest = list_shards(resolved.input)
     plan = make_plan(resolved, manifest)
-    with _alone(resolved.output.rstrip("/")) as path:
+    path = resolved.output.rstrip("/")
+    with alone(path) as check:
+        if _is_cleaned(path, plan):
+            return Run(path)
         if resolved.execution.executor == "slurm":
             return _submit(path, resolved, manifest, plan)
         launched = _prepare(path, resolved, manifest, plan)
         names = [stage.name for stage in resolved.stages]
-        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show)
+        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show, check)
         _perform(launched, progress)
     show(progress)
     return Run(launched.path)
+
+
+def _is_cleaned(path: str, plan: Plan) -> bool:
+    """Whether the same plan was carried out here, and what led to its output was removed."""
+    before = read_json(f"{path}/run.json") if exists(f"{path}/run.json") else {}
+    done = before.get("state") == "done" and bool(before.get("cleaned"))
+    return done and before["fingerprints"] == {phase.name: phase.fingerprint for phase in plan.phases}
 
 
 def _submit(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
@@ -114,15 +123,38 @@ def _perform(launched: Run, progress: Progress) -> None:
             for phase in launched.plan.phases:
                 before_phase(launched, phase)
                 _begin(launched, phase, progress)
-                pool.do(phase, progress)
+                failed = pool.do(phase, progress, keep_going=_may_set_aside(launched, phase))
+                for rank, failure in failed.items():
+                    progress.finish(rank, set_aside(launched, phase, rank, failure).stats)
                 progress.poll()
     except BaseException as error:
-        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        progress.write(state)
-        _describe(launched, state=state, error=str(error))
+        _fail(launched, progress, error)
         raise
     progress.write("done")
     _describe(launched, state="done", finished=_now(), seconds=round(progress.seconds, 3))
+
+
+def _may_set_aside(launched: Run, phase: Phase) -> bool:
+    return launched.config.execution.on_failure == "set_aside" and phase.kind == "sieve"
+
+
+def set_aside(launched: Run, phase: Phase, rank: int, failure: Failure) -> Record:
+    """Commit a task that cannot be done without its documents, and list it. Raises its error if it must not be."""
+    if failure.is_general or not _may_set_aside(launched, phase):
+        raise failure.error(f"task {rank} of {phase.name}")
+    from pipeline.task import sieve_task
+
+    add_set_aside(launched.path, launched.plan, phase, rank, failure)
+    return sieve_task(launched, phase, rank, lambda stats: None, aside=True)
+
+
+def _fail(launched: Run, progress: Progress, error: BaseException) -> None:
+    """Say how a run ended, if there is room for it and nobody else is at work there."""
+    with suppress(RunError):
+        progress.check()
+        state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        progress.write(state)
+        _describe(launched, state=state, error=str(error))
 
 
 def _pool(launched: Run, num_workers: int) -> Pool:
@@ -147,36 +179,6 @@ def end_run(launched: Run, state: str, error: str | None = None) -> None:
     refresh(launched, always=True)
 
 
-@contextmanager
-def _alone(path: str) -> Iterator[str]:
-    """Hold the lock of a run directory; it goes with the process, however that ends. Only disks have one.
-
-    Raises ConfigError for a directory that is none or holds something else, RunError if another launch is at work.
-    """
-    fs, root = filesystem_of(path)
-    if fs.exists(root) and not fs.isdir(root):
-        raise ConfigError(f"{path} is a file; the output of a run is a directory")
-    found = {name.rpartition("/")[2] for name in fs.ls(root, detail=False)} if fs.exists(root) else set()
-    if found - {LOCK} and "run.json" not in found:
-        raise ConfigError(f"{path} has files in it and is no run directory; choose another --output, or empty it")
-    if not is_local(fs):
-        yield path
-        return
-    try:
-        fs.makedirs(root, exist_ok=True)
-        lock = os.open(f"{root}/{LOCK}", os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose another --output") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"another launch is at work on {path}; see: tamis status {path}") from error
-        yield path
-    finally:
-        os.close(lock)
-
-
 def _num_workers(config: Config) -> int:
     wanted = config.execution.workers
     if wanted != "auto":
@@ -193,9 +195,10 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
             if before["fingerprints"].get(phase.name) != phase.fingerprint:
                 _forget(path, phase)
         if plan.tokens is None:
-            _remove(f"{path}/{pack.FOLDER}")
+            remove_folder(f"{path}/{pack.FOLDER}")
     forget_failures(path, plan)
     remove(f"{path}/{CANCEL}")
+    remove_parts(path)
     write_json(
         f"{path}/run.json",
         {
@@ -262,13 +265,7 @@ def cancel_run(path: str) -> str:
 
 def _forget(path: str, phase: Phase) -> None:
     """Another config wrote the run's files since this phase did, so its records of them are no longer true."""
-    _remove(f"{path}/{phase.directory}")
-
-
-def _remove(folder: str) -> None:
-    fs, root = filesystem_of(folder)
-    if fs.exists(root):
-        fs.rm(root, recursive=True)
+    remove_folder(f"{path}/{phase.directory}")
 
 
 def before_phase(launched: Run, phase: Phase) -> None:
@@ -287,15 +284,14 @@ def before_phase(launched: Run, phase: Phase) -> None:
         shuffled = launched.records(plan.tokens.shuffle)
         folders, decided = (pack.FOLDER,), pack.group_tokens(shuffled, plan.tokens.packing, output_bytes)
     for folder in folders:
-        _remove(f"{launched.path}/{folder}")
+        remove_folder(f"{launched.path}/{folder}")
     write_json(groups, decided)
 
 
 def _begin(launched: Run, phase: Phase, progress: Progress) -> None:
     num_tasks = launched.num_tasks(phase)
     assert num_tasks is not None
-    records = (read_record(launched.path, phase, rank) for rank in range(num_tasks))
-    progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in records if record is not None})
+    progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in launched.records(phase)})
 
 
 def _describe(launched: Run, **changes: Any) -> None:

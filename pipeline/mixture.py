@@ -29,10 +29,11 @@ def achieved(run: Run) -> dict[str, Mixture]:
     than 200 groups, what was planned."""
     found = {}
     for segment in run.plan.segments:
-        if isinstance(segment.survey, Mix) and segment.conclude:
+        conclude_phase = segment.phase("conclude")
+        if isinstance(segment.survey, Mix) and conclude_phase:
             mix = segment.survey
             counters = run.stats["stages"][mix.name].get("counters", {})
-            found[mix.name] = _mixture(mix, read_conclusion(run, segment.conclude), counters)
+            found[mix.name] = _mixture(mix, read_conclusion(run, conclude_phase), counters)
     return found
 
 

@@ -23,8 +23,8 @@ from pipeline.phases import Kind
 from pipeline.phases import Phase as Phase
 from pipeline.priority import sortable
 from pipeline.sieve import column_types
-from stages.contract import Barrier, Deduplication, Fitted, Stage, Survey, SurveyedBarrier
 from stages import names
+from stages.contract import Barrier, Deduplication, Fitted, Stage, Survey, SurveyedBarrier
 from stages.errors import ConfigError
 from stages.tokens.packing import Packing
 

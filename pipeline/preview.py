@@ -10,7 +10,7 @@ from pipeline.io.files import exists, read_json
 from pipeline.io.shards import Manifest, list_shards
 from pipeline.mixture import predicted
 from pipeline.plan import Plan, make_plan
-from pipeline.records import read_record
+from pipeline.records import read_if_done
 
 
 def preview(config: Config) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _phases(plan: Plan, path: str) -> list[dict[str, Any]]:
         groups = f"{path}/{phase.directory}/groups.json"
         if num_tasks is None and exists(groups):
             num_tasks = len(read_json(groups))
-        done = sum(read_record(path, phase, rank) is not None for rank in range(num_tasks or 0))
+        done = len(read_if_done(path, phase, range(num_tasks or 0)))
         found.append({"name": phase.name, "directory": phase.directory, "tasks": num_tasks, "done": done})
     return found
 

@@ -27,6 +27,7 @@ class Progress:
         stage_names: the plan's stages, in order.
         max_errors: records that may be unreadable before the run is stopped.
         show: called a few times a second with this object; for a display.
+        check: called as often; may raise to stop the run.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Progress:
     max_errors: int
     num_workers: int
     show: Callable[[Progress], None] = lambda progress: None
+    check: Callable[[], None] = lambda: None
     phase: str = ""
     num_tasks: int = 0
     num_done: int = 0
@@ -94,6 +96,7 @@ class Progress:
 
     def poll(self) -> None:
         """Show, write when it is time, and stop a run whose input has too many bad records."""
+        self.check()
         check_rejected(self.stats(), self.max_errors, self.path)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._looked = time.monotonic()

@@ -11,10 +11,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import Config, load_config
+from pipeline.failures import read_set_aside
 from pipeline.io.files import exists, read_json
 from pipeline.io.shards import Manifest
 from pipeline.plan import Phase, Plan, make_plan
-from pipeline.records import Record, read_record, read_records
+from pipeline.records import Record, read_if_done, read_records
 from pipeline.stats import Stats
 from stages.contract import Deduplication
 from stages.errors import ConfigError, RunError
@@ -104,8 +105,13 @@ class Run:
 
     def records(self, phase: Phase) -> list[Record]:
         """Records of the phase's finished tasks, by rank."""
-        found = [read_record(self.path, phase, rank) for rank in range(self.num_tasks(phase) or 0)]
-        return [record for record in found if record is not None]
+        return list(read_if_done(self.path, phase, range(self.num_tasks(phase) or 0)).values())
+
+    @property
+    def set_aside(self) -> list[dict[str, Any]]:
+        """Tasks that could not be done and were committed without their documents, with the parts of the input that
+        they read and the cause."""
+        return read_set_aside(self.path, self.plan)
 
     @property
     def documents(self) -> ds.Dataset:

@@ -1,6 +1,6 @@
 """Counts of a task, of a phase and of a run: nested dictionaries that merge by addition.
 
-    {"input":  {"documents", "bytes", "seconds", "rejected": {reason: {"documents", "bytes"}}},
+    {"input":  {"documents", "bytes", "file_bytes", "seconds", "rejected": {reason: {"documents", "bytes"}}},
      "stages": {name: {"documents_in", "bytes_in", "documents_out", "bytes_out", "seconds",
                        "dropped": {"stage.signal": {"documents", "bytes"}}, "unmeasured": {"stage.signal": documents},
                        "counters": what the stage itself counts, if it does}},
@@ -8,8 +8,8 @@
      "task_seconds": ..., "peak_memory_bytes": ...}
 
 Merging is associative and commutative, so tasks may finish in any order: every number is a sum, but for names that
-start with `peak_`, which are maxima. Bytes are bytes of UTF-8 text. A document is dropped by exactly one rule, so at
-every stage `documents_in = documents_out + sum of dropped`.
+start with `peak_`, which are maxima. Bytes are bytes of UTF-8 text, but for `file_bytes`: what was read of the files.
+A document is dropped by exactly one rule, so at every stage `documents_in = documents_out + sum of dropped`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def merge_counters(counts: Stats, counters: Mapping[str, float]) -> None:
 def empty(stage_names: Iterable[str]) -> Stats:
     """Stats of nothing, with every stage present and in the order of the plan."""
     return {
-        "input": {"documents": 0, "bytes": 0, "seconds": 0.0, "rejected": {}},
+        "input": {"documents": 0, "bytes": 0, "file_bytes": 0, "seconds": 0.0, "rejected": {}},
         "stages": {
             name: {
                 "documents_in": 0,

@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline import barriers, clusters, surveys
 from pipeline import stats as counting
 from pipeline.gather import write_task
+from pipeline.io.files import read_bytes_so_far
 from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written
@@ -30,8 +31,8 @@ from pipeline.schemas import document_schema, duplicate_schema, signal_schema
 from pipeline.sieve import Sieved, column_types, sieve
 from pipeline.sketches import Sketch, fold, sketch, write_sketch
 from pipeline.stats import Stats
-from stages.contract import Deduplication
 from pipeline.tokens import pack, shuffle
+from stages.contract import Deduplication
 from stages.errors import InputError
 from stages.text.batch import TextBatch
 
@@ -47,11 +48,12 @@ class Portion:
     rejected: pa.Table | None = None
 
 
-def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
+def sieve_task(run: Run, phase: Phase, rank: int, report: Report, *, aside: bool = False) -> Record:
     """Run a segment's stages over the documents of a task.
 
     Args:
         report: called after every batch with the task's stats so far.
+        aside: commit the task as if it had nothing to read.
 
     Raises:
         InputError: more records than `max_errors` cannot be read.
@@ -64,7 +66,7 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
             kind: stack.enter_context(ParquetSink(run.path, f"{phase.directory}/{kind}/{rank:05d}.parquet", schema))
             for kind, schema in task.schemas().items()
         }
-        for portion in task.portions():
+        for portion in () if aside else task.portions():
             task.process(portion, sinks)
             task.stats["task_seconds"] = time.perf_counter() - started
             task.stats["peak_memory_bytes"] = counting.peak_memory_bytes()
@@ -74,6 +76,8 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
         task.stats["output"]["seconds"] += time.perf_counter() - began
         files += task.write_for_following()
     task.stats["task_seconds"] = time.perf_counter() - started
+    if aside:
+        task.stats["set_aside"] = {"tasks": 1}
     return commit(run.path, phase, rank, files, task.stats)
 
 
@@ -125,13 +129,16 @@ class _SieveTask:
     def _from_shards(self) -> Iterator[Portion]:
         config = self.run.config
         for shard in self.run.plan.tasks[self.rank]:
+            before = read_bytes_so_far()
             for chunk in read_shard(shard, self.run.manifest, config.input, config.execution.batch_bytes):
+                self.stats["input"]["file_bytes"] += read_bytes_so_far() - before
                 _check_errors(self.stats, config.execution.max_errors, chunk)
                 addresses = chunk.rows.astype(np.uint64) | np.uint64(shard.index << ROW_BITS)
                 batch = TextBatch(chunk.table)
                 self.stats["input"]["documents"] += batch.num_rows
                 self.stats["input"]["bytes"] += int(np.diff(batch.utf8.offsets).sum())
                 yield Portion(batch, addresses, unreadable(chunk.rejected, shard.index) if chunk.rejected else None)
+                before = read_bytes_so_far()
 
     def _from_segment_before(self) -> Iterator[Portion]:
         before = self.run.plan.segments[self.phase.segment - 1].sieve

@@ -240,6 +240,17 @@ def next_commands(snapshot: dict[str, Any], path: str) -> Sequence[str]:
     return found
 
 
+def list_set_aside(tasks: Sequence[dict[str, Any]], path: str) -> str:
+    """What was left out of a run that is done, and what to do about it."""
+    lines = [f"{len(tasks)} tasks could not be done and were set aside; the run is whole but for their documents:"]
+    for task in tasks[:20]:
+        parts = ", ".join(f"{part['path']} [{part['start']}:{part['stop']}]" for part in task["input"])
+        lines.append(f"  task {task['task']} of {task['phase']}: {parts}: {task['cause']['message']}")
+    if len(tasks) > 20:
+        lines.append(f"  and {len(tasks) - 20} more, listed in {path}/set_aside.json")
+    return "\n".join([*lines, f"To have them tried again: tamis clean {shlex.quote(path)} --set-aside, then tamis run"])
+
+
 def print_submitted(path: str, console: Console) -> None:
     """What `tamis run` ends with when the run goes on without it."""
     from pipeline.io.files import read_json

@@ -41,6 +41,14 @@ class RunError(TamisError, RuntimeError):
     """A run failed, or its directory holds what cannot be trusted."""
 
 
+class StorageError(RunError):
+    """Files cannot be reached, though they should be there: a disk or a store that fails. It may pass."""
+
+
+class DiskFullError(RunError):
+    """There is no room for what a run writes."""
+
+
 class MissingPartError(TamisError, ImportError):
     """An optional part is not installed; the message holds the command that installs it."""
 

@@ -55,7 +55,8 @@ def resolution_of(
     heads = known.copy()
     if whole.folded is not None:
         order = np.argsort(known)
-        heads[order[np.searchsorted(known[order], whole.folded["address"].to_numpy())]] = whole.folded["copy_of"].to_numpy()
+        copies = order[np.searchsorted(known[order], whole.folded["address"].to_numpy())]
+        heads[copies] = whole.folded["copy_of"].to_numpy()
     found = align(found, heads)
     told = found["kept"].combine_chunks().is_valid()
     return found.set_column(0, "address", pa.array(known, mask=~np.asarray(told)))

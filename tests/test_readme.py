@@ -12,7 +12,7 @@ from stages.contract import run_stage
 from stages.text.batch import TextBatch
 
 ROOT = Path(__file__).parents[1]
-DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = DOCS[0].read_text(encoding="utf-8")
 
 
@@ -38,7 +38,9 @@ def test_every_command_is_in_the_readme():
         assert f"`tamis {command}" in README
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "annotate", "train", "bands", "stages"])
+@pytest.mark.parametrize(
+    "command", ["run", "plan", "status", "cancel", "clean", "annotate", "train", "bands", "stages"]
+)
 def test_every_command_has_help(command):
     code = "from pipeline.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True)

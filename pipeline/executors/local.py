@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import selectors
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
@@ -33,6 +35,8 @@ from stages import errors
 from stages.errors import RunError
 
 MAX_TRIES = 5
+START_S = 600.0
+"""Time in which a worker is ready, kernels compiled and models loaded, where tasks have a time."""
 GRACE_S = 1.0
 """Time that a worker which hangs has to write where."""
 DIED, HUNG = "Died", "Hung"
@@ -72,8 +76,8 @@ class _Worker:
     buffer: bytes = b""
     ready: bool = False
     rank: int | None = None
-    since: float = 0.0
-    """When it was given its task."""
+    since: float = field(default_factory=time.monotonic)
+    """When it was given its task, or started."""
     hung: bool = False
 
     @property
@@ -140,7 +144,7 @@ class WorkerPool:
         self.gpus = gpu_ids()
         self.selector = selectors.DefaultSelector()
         self.workers: dict[int, _Worker] = {}
-        self.log_folder = Path(run.path) / "logs" if "://" not in run.path else None
+        self.log_folder = log_folder(run.path)
 
     def __enter__(self) -> Self:
         return self
@@ -217,10 +221,9 @@ class WorkerPool:
         self.selector.register(worker.events, selectors.EVENT_READ, worker)
 
     def _log(self, number: int) -> IO[bytes]:
-        if self.log_folder is None:
-            return open(os.devnull, "ab")
-        self.log_folder.mkdir(parents=True, exist_ok=True)
-        return open(self.log_folder / f"{self.name}_{number}.log", "ab")
+        path = self.log_folder / f"{self.name}_{number}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "ab")
 
     def _hear(self, worker: _Worker) -> None:
         heard = worker.events.read()
@@ -272,7 +275,9 @@ class WorkerPool:
         if self.timeout_s is None:
             return
         for worker in self.workers.values():
-            if worker.rank is not None and time.monotonic() - worker.since > self.timeout_s + GRACE_S:
+            limit = max(START_S, self.timeout_s) if not worker.ready else self.timeout_s
+            at_work = worker.rank is not None or not worker.ready
+            if at_work and time.monotonic() - worker.since > limit + GRACE_S:
                 worker.hung = True
                 worker.process.kill()
 
@@ -302,3 +307,10 @@ class WorkerPool:
             hint = "; -9 is most often too little memory: try fewer --workers" if code == -9 else ""
             kind, message = DIED, f"its worker died (exit code {code}{hint})"
         return note_failure(self.run_path, self.executor.phase, worker.rank, kind, message)[-1]
+
+
+def log_folder(run: str) -> Path:
+    """Where workers log: in the run directory, or for one behind a URL on this machine."""
+    if "://" in run:
+        return Path(tempfile.gettempdir(), "tamis", re.sub(r"[^\w.-]+", "_", run), "logs")
+    return Path(run) / "logs"

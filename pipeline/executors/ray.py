@@ -18,7 +18,7 @@ from datatrove.utils.logging import logger
 from pipeline.executors.local import DIED, WORKER_ENVIRONMENT, Listener, LocalExecutor, WorkerPool
 from pipeline.failures import Failure, read_failures
 from pipeline.plan import Phase
-from pipeline.records import read_record
+from pipeline.records import read_if_done
 from pipeline.runs import Run
 from pipeline.stats import Stats
 from stages.errors import MissingPartError, RunError
@@ -111,10 +111,9 @@ class RayPool:
         while missing:
             work.join(POLL_S)
             ended = not work.is_alive()
-            for rank in list(missing):
-                if record := read_record(self.run.path, phase, rank):
-                    listener.finish(rank, record.stats)
-                    missing.remove(rank)
+            for rank, record in read_if_done(self.run.path, phase, missing).items():
+                listener.finish(rank, record.stats)
+                missing.remove(rank)
             listener.poll()
             if ended:
                 break

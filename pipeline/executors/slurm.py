@@ -21,16 +21,17 @@ from typing import get_args
 from datatrove.executor.base import DistributedEnvVars
 from datatrove.executor.slurm import SlurmPipelineExecutor, requeue_handler
 
-from pipeline.executors.local import WORKER_ENVIRONMENT, LocalExecutor, WorkerPool
+from pipeline.executors.local import DIED, WORKER_ENVIRONMENT, LocalExecutor, WorkerPool
 from pipeline.executors.settings import Needs, Slurm
 from pipeline.executors.step import RecordedExecutor, TaskStep, no_report
-from pipeline.failures import read_failures
+from pipeline.failures import Failure, read_failures
 from pipeline.io.files import exists, read_json, write_json
-from pipeline.plan import Kind, Phase, Plan
+from pipeline.phases import Kind, Phase
+from pipeline.plan import Plan
 from pipeline.runs import Run
 from pipeline.standing import refresh
 from pipeline.stats import Stats
-from stages.errors import ConfigError, RunError
+from stages.errors import ConfigError
 
 JOB_MODULE = "pipeline.executors.job"
 LAUNCHER = "launcher"
@@ -230,9 +231,10 @@ def advance(run: Run) -> bool:
             break  # its tasks are decided when those are done
         before_phase(run, phase)
         executor = SlurmExecutor(run, phase, apart=jobs.vain_rounds > 0)
-        if missing := executor.get_incomplete_ranks():
-            if not submitted:
-                _count_vain(run, phase, missing, jobs)
+        missing = executor.get_incomplete_ranks()
+        if missing and not submitted:
+            missing = _without_vain(run, phase, missing, jobs)
+        if missing:
             submitted[phase.name] = executor.submit(missing, list(submitted.values())[-1:])
             Jobs({**submitted}, jobs.phase, jobs.missing, jobs.vain_rounds).write(run.path)
     if submitted:
@@ -241,21 +243,29 @@ def advance(run: Run) -> bool:
     return bool(submitted)
 
 
-def _count_vain(run: Run, phase: Phase, missing: list[int], jobs: Jobs) -> None:
-    """Raises the error of a task that cannot be done, or was tried too often."""
+def _without_vain(run: Run, phase: Phase, missing: list[int], jobs: Jobs) -> list[int]:
+    """Those of a phase's tasks that are worth another try. Of the others, sets aside what may be; else raises the error
+    of the first."""
+    from pipeline.launch import set_aside
+
     same = (jobs.phase, jobs.missing) == (phase.name, len(missing))
     jobs.vain_rounds = jobs.vain_rounds + 1 if same else 0
     jobs.phase, jobs.missing = phase.name, len(missing)
     max_tries = run.config.execution.max_tries
+    again = []
     for rank in missing:
         failures = read_failures(run.path, phase, rank)
         if failures and (failures[-1].is_final or len(failures) >= max_tries):
-            raise failures[-1].error(f"task {rank} of {phase.name}")
-    if jobs.vain_rounds >= max_tries:
-        raise RunError(
-            f"{len(missing)} tasks of {phase.name} (the first: {missing[0]}) were submitted {jobs.vain_rounds + 1} "
-            f"times and not done: too little memory_gb or time is the most common reason; see {run.path}/logs/slurm"
-        )
+            set_aside(run, phase, rank, failures[-1])
+        elif jobs.vain_rounds >= max_tries:
+            set_aside(run, phase, rank, failures[-1] if failures else Failure(DIED, _silence(run), "", ""))
+        else:
+            again.append(rank)
+    return again
+
+
+def _silence(run: Run) -> str:
+    return f"its jobs ended without a word: too little memory_gb or time is the usual cause; see {run.path}/logs/slurm"
 
 
 def cancel(run: Run) -> list[str]:

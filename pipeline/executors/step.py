@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import faulthandler
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from datatrove.executor.base import PipelineExecutor
@@ -16,10 +16,11 @@ from datatrove.pipeline.base import PipelineStep
 
 from pipeline.failures import note_failure
 from pipeline.plan import Phase
-from pipeline.records import check_files, read_record
+from pipeline.records import check_sizes, read_if_done
 from pipeline.runs import Run
 from pipeline.stats import Stats
 from pipeline.task import Report, perform
+from stages.errors import RunError
 
 
 def no_report(stats: Stats) -> None:
@@ -43,7 +44,8 @@ class TaskStep(PipelineStep):
             with self.track_time("task"), _watched(self.tamis_run.config.execution.task_timeout_s):
                 record = perform(self.tamis_run, self.phase, rank, self.report)
         except Exception as error:
-            note_failure(self.tamis_run.path, self.phase, rank, type(error).__name__, str(error))
+            with suppress(RunError):  # it may be that nothing can be written
+                note_failure(self.tamis_run.path, self.phase, rank, type(error).__name__, str(error))
             raise
         self._count(record.stats)
         yield from ()
@@ -80,16 +82,13 @@ class RecordedExecutor(PipelineExecutor):
     phase: Phase
 
     def is_rank_completed(self, rank: int) -> bool:
-        record = read_record(self.tamis_run.path, self.phase, rank)
-        if record is None:
-            return False
-        check_files(self.tamis_run.path, self.phase, record)
-        return True
+        return not self.get_incomplete_ranks([rank])
 
     def mark_rank_as_completed(self, rank: int) -> None:
         """Nothing to do: the task wrote its record itself, as its last act."""
 
     def get_incomplete_ranks(self, ranks: Any = None, skip_completed: bool | None = None) -> list[int]:
-        return [
-            rank for rank in (range(self.world_size) if ranks is None else ranks) if not self.is_rank_completed(rank)
-        ]
+        wanted = range(self.world_size) if ranks is None else ranks
+        found = read_if_done(self.tamis_run.path, self.phase, wanted)
+        check_sizes(self.tamis_run.path, self.phase, found.values())
+        return [rank for rank in wanted if rank not in found]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -47,3 +49,21 @@ class Input(BaseModel):
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path,) if isinstance(self.path, str) else self.path
+
+
+SECRET_KEYS = re.compile(
+    r"(?i)(?:^|[&;])(?:sig|[^=&;]*(?:token|signature|secret|password|credential|api_?key)[^=&;]*)="
+)
+SECRET = (
+    "there is a password, token or signature in the URL. A run keeps its config in run.json and names files in its "
+    "logs: leave it out, and give it to the storage library in the environment (AWS_ACCESS_KEY_ID and so on)"
+)
+
+
+def has_secret(url: str) -> bool:
+    """Whether a URL holds a password, a token or a signature."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return "://" in url and bool(parts.password or SECRET_KEYS.search(parts.query))

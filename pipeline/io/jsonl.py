@@ -20,7 +20,7 @@ import pyarrow as pa
 import zstandard
 
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Collector
-from pipeline.io.files import CHUNK_BYTES, filesystem_of
+from pipeline.io.files import CHUNK_BYTES, Source
 from pipeline.io.input import Input
 from stages.errors import MissingInputError
 from stages.tokens.dialog import read_messages, text_of
@@ -52,8 +52,7 @@ class CutShort(Exception):
 
 def open_bytes(path: str) -> Any:
     """A file's bytes, decompressed if its name ends in .gz or .zst."""
-    fs, name = filesystem_of(path)
-    stream = fs.open(name, "rb")
+    stream = Source(path)
     if path.endswith(".gz"):
         return gzip.GzipFile(fileobj=stream)
     if path.endswith(".zst"):

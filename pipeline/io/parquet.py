@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Rejected
 from pipeline.io.dialogs import is_dialog, texts_of
-from pipeline.io.files import filesystem_of
+from pipeline.io.files import Source
 from pipeline.io.input import Input
 from pipeline.io.pages import rows_at_once
 from pipeline.io.shards import Shard
@@ -25,8 +25,7 @@ READ_BYTES = 8 << 20
 def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batch_bytes: int) -> Iterator[Chunk]:
     """Chunks of a shard. A row group that cannot be decoded is one rejected record; reading goes on after it."""
     gathered = _Gathered(schema, batch_bytes)
-    fs, file_name = filesystem_of(shard.path)
-    with fs.open(file_name, "rb") as stream:
+    with Source(shard.path) as stream:
         try:
             parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:

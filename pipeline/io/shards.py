@@ -10,6 +10,7 @@ import difflib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.io.dialogs import is_dialog
-from pipeline.io.files import etag_of, filesystem_of, is_local
+from pipeline.io.files import Source, etag_of, filesystem_of
 from pipeline.io.input import Input
 from pipeline.io.jsonl import infer_columns
+from pipeline.io.retry import again, is_local
 from stages.errors import MissingInputError
 
 ENDINGS = {
@@ -136,14 +138,10 @@ def _find(source: Input) -> Iterator[_File]:
     seen = set()
     for pattern in source.paths:
         fs, name = filesystem_of(pattern)
-        if fs.isdir(name):
-            names = [found for found in fs.find(name) if source.format != "auto" or format_of(found)]
-        else:
-            names = fs.glob(name) if any(char in name for char in "*?[") else [name] if fs.exists(name) else []
+        names = again(fs, f"{pattern} cannot be listed", partial(_matching, fs, name, source.format))
         if not names:
             raise MissingInputError(f"nothing to read: no file matches {pattern}{_near(fs, name)}")
-        for found in names:
-            info = fs.info(found)
+        for found, info in names.items():
             if info["type"] != "file" or found in seen:
                 continue
             seen.add(found)
@@ -154,6 +152,21 @@ def _find(source: Input) -> Iterator[_File]:
                     f"{path}: cannot tell the format by its ending; write input.format: one of {_formats()}"
                 )
             yield _File(path, format_, int(info["size"]), etag_of(info))
+
+
+def _matching(fs: Any, name: str, format_: str) -> dict[str, dict[str, Any]]:
+    """What is known of the files that a pattern, folder or name stands for; of a listing, without asking for each."""
+    if any(char in name for char in "*?["):
+        return dict(fs.glob(name, detail=True))
+    try:
+        info = fs.info(name)
+    except FileNotFoundError:
+        return {}
+    if info["type"] != "directory":
+        return {name: info}
+    return {
+        found: about for found, about in fs.find(name, detail=True).items() if format_ != "auto" or format_of(found)
+    }
 
 
 def _near(fs: Any, name: str) -> str:
@@ -179,9 +192,8 @@ def _common_root(paths: list[str]) -> str:
 
 def _open_parquet(file: _File) -> pq.FileMetaData | None:
     """A Parquet file's metadata; None if it is empty or damaged, which the reader then reports as a rejected record."""
-    fs, name = filesystem_of(file.path)
     try:
-        with fs.open(name, "rb") as stream:
+        with Source(file.path) as stream:
             return pq.read_metadata(stream)
     except (pa.ArrowInvalid, OSError):
         return None

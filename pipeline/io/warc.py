@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Collector
-from pipeline.io.files import filesystem_of
+from pipeline.io.files import Source
 from pipeline.io.input import Input
 from stages.errors import MissingPartError
 
@@ -23,9 +23,8 @@ def read_warc(path: str, source: Input, collector: Collector) -> Iterator[Chunk]
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     extract = _extractor(source.extract)
-    fs, name = filesystem_of(path)
     position = 0
-    with fs.open(name, "rb") as stream:
+    with Source(path) as stream:
         records = ArchiveIterator(
             stream, record_types=WarcRecordType.response | WarcRecordType.conversion, parse_http=True, fsspec_args=False
         )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.io.files import AtomicFile, filesystem_of
+from pipeline.io.files import AtomicFile, Source
 from stages.errors import RunError
 
 ROW_GROUP_BYTES = 32 << 20
@@ -112,9 +112,8 @@ def open_written(root: str, file: Written) -> Iterator[pq.ParquetFile]:
     Raises RunError for a damaged one, also while it is being read.
     """
     path = f"{root}/{file.path}"
-    fs, name = filesystem_of(path)
     try:
-        with fs.open(name, "rb") as stream:
+        with Source(path) as stream:
             yield pq.ParquetFile(stream, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         phase = "/".join([root, *file.path.split("/")[:2]])

@@ -129,7 +129,7 @@ def products_on(device: Device) -> Products:
         found = torch.cuda.is_available()
     except ImportError as error:
         if device == "cuda":
-            raise MissingPartError("device: cuda needs torch: pip install 'tamis[gpu]'") from error
+            raise MissingPartError("device: cuda needs torch: pip install 'tamis[embedding]'") from error
         found = False
     if found:
         return TorchProducts("cuda")

@@ -255,3 +255,26 @@ def test_a_wrong_profile_is_told_where(write, text, expected):
 @pytest.mark.parametrize("path", sorted((PRESETS / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_profile_that_comes_along_is_right(write, path):
     assert load_config(write(GOOD), profile=path).execution.executor == path.stem
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secret"),
+    [
+        ("s3://key:hunter2@bucket/raw/*.jsonl", True),
+        ("https://host/a.jsonl?X-Amz-Credential=x&X-Amz-Signature=hunter2", True),
+        ("https://host/a.jsonl?sv=2&sig=hunter2", True),
+        ("https://host/a.jsonl?access_token=hunter2", True),
+        ("https://host/a.jsonl?page=2", False),
+        ("s3://bucket/raw/token=5/*.jsonl", False),
+        ("raw/a:b@c/*.jsonl", False),
+    ],
+)
+def test_secrets_in_urls_are_refused_and_not_repeated(url, is_secret):
+    spec = {"input": {"path": [url]}, "output": "runs/x", "stages": ["gopher"]}
+    if not is_secret:
+        assert load_config(spec).input.paths == (url,)
+        return
+    for wrong in (spec, {**spec, "input": url}, {**spec, "input": "raw", "output": url}):
+        told = message(wrong)
+        assert "leave it out" in told
+        assert "hunter2" not in told

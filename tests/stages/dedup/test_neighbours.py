@@ -208,7 +208,7 @@ def test_what_has_no_direction_is_left_out():
 
 
 def test_torch_finds_the_same():
-    pytest.importorskip("torch", reason="the same on torch: pip install 'tamis[gpu]'")
+    pytest.importorskip("torch", reason="the same on torch: pip install 'tamis[embedding]'")
     vectors = distinct(7, 1500, num_groups=40)
     stored = np.arange(len(vectors)) % 3 > 0
     found = [Search(BOUNDS).links(vectors, stored, products) for products in (NumpyProducts(), TorchProducts("cpu"))]
