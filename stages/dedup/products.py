@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stages.dedup.vectors import Halfs, Int64s, Singles
+from stages.dedup.vectors import Halves, Int64s, Singles
 from stages.errors import ConfigError, MissingPartError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -33,7 +33,7 @@ class Products(Protocol):
     tile: int
     """Rows of the blocks that are multiplied at a time."""
 
-    def block(self, vectors: Halfs) -> Any:
+    def block(self, vectors: Halves) -> Any:
         """Vectors of unit length, up to rounding, where and as they are multiplied."""
 
     def near(self, a: Any, b: Any, floor: float, diagonal: bool) -> Near:
@@ -55,7 +55,7 @@ class NumpyProducts:
         self._tile = np.empty(places, np.float32)
         self._near = Near(np.empty(places, np.int32), np.empty(places, np.int32), np.empty(places, np.float32))
 
-    def block(self, vectors: Halfs) -> Singles:
+    def block(self, vectors: Halves) -> Singles:
         from stages.dedup import kernels_semantic as kernels
 
         out, squared = vectors.astype(np.float32), np.empty(len(vectors))
@@ -94,7 +94,7 @@ class TorchProducts:
         self.slack = 2e-5 if device == "cpu" else 2e-3
         self.tile = 1024 if device == "cpu" else 4096
 
-    def block(self, vectors: Halfs) -> Any:
+    def block(self, vectors: Halves) -> Any:
         found = self._torch.from_numpy(np.array(vectors)).to(self._device).float()
         found = found / found.norm(dim=1, keepdim=True)
         return found.to(self._type)

@@ -20,7 +20,7 @@ from stages.dedup.centroids import Centroids
 from stages.dedup.greedy import settle
 from stages.dedup.neighbours import Search
 from stages.dedup.survey import VECTOR, Cosine, VectorSurvey, vectors_of
-from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, UInt64s, hashes, plain_matrix, to_column
+from stages.dedup.vectors import Halves, Int64s, Mask, Singles, UInt64s, hashes, plain_matrix, to_column
 from stages.text.batch import TextBatch
 
 Epsilon = Annotated[float, Field(ge=0, lt=1)]
@@ -110,7 +110,7 @@ class Semantic(VectorSurvey, SurveyedBarrier):
             }
         )
 
-    def _order(self, vectors: Halfs, similarity: Singles) -> UInt64s:
+    def _order(self, vectors: Halves, similarity: Singles) -> UInt64s:
         """Numbers whose order is that of `keep`."""
         if self.keep == "random":
             seeded = hashes(vectors) ^ (np.uint64(self.seed & (2**64 - 1)) * _SPREAD)
@@ -139,7 +139,7 @@ class Semantic(VectorSurvey, SurveyedBarrier):
         )
         return pa.concat_tables([_EMPTY, found, *parts], promote_options="default")
 
-    def _resolve_cluster(self, vectors: Halfs, columns: dict[str, npt.NDArray[np.generic]], order: Int64s) -> pa.Table:
+    def _resolve_cluster(self, vectors: Halves, columns: dict[str, npt.NDArray[np.generic]], order: Int64s) -> pa.Table:
         """Links of the documents that have one key, which come in the order in which they are kept."""
         own = vectors[order]
         address, stored = columns["address"][order], columns["stored"][order].astype(np.bool_)
@@ -216,7 +216,7 @@ def _ranked(rows: pa.Table, columns: dict[str, npt.NDArray[np.generic]]) -> Int6
     return np.lexsort([*by, columns["key"]])
 
 
-def _first_equal(vectors: Halfs) -> Int64s:
+def _first_equal(vectors: Halves) -> Int64s:
     """For each vector the place of the first one equal to it."""
     _, first, group = np.unique(hashes(vectors), return_index=True, return_inverse=True)
     head = first[group]
