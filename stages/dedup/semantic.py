@@ -105,7 +105,7 @@ class Semantic(VectorSurvey, SurveyedBarrier):
                 "vector": to_column(vectors[row]),
                 "stored": column == 0,
                 "order": self._order(vectors, similarity[:, 0])[row],
-                "cluster": index[row, 0].astype(np.int32),
+                "centroid": index[row, 0].astype(np.int32),
                 "centroid_similarity": similarity[row, 0],
             }
         )
@@ -133,7 +133,7 @@ class Semantic(VectorSurvey, SurveyedBarrier):
             {
                 "address": stored["address"],
                 "linked_to": stored["address"],
-                "cluster": stored["cluster"],
+                "cluster": stored["centroid"],
                 "centroid_similarity": stored["centroid_similarity"],
             }
         )
