@@ -124,7 +124,9 @@ def train(
     what: Annotated[str, typer.Argument(metavar="STAGE", help="What the model is for: nsfw, quality.")],
     train: Annotated[str, typer.Option("--train", metavar="FILE", help="Labelled rows, Parquet or JSON lines.")],
     test: Annotated[str, typer.Option("--test", metavar="FILE", help="Rows to judge by, of the same columns.")],
-    output: Annotated[Path, typer.Option(metavar="MODEL", help="The model, a .ftz file; its card goes beside it.")],
+    output: Annotated[
+        Path, typer.Option(metavar="MODEL", help="The model, .ftz (embedding: .npz); its card goes beside it.")
+    ],
     time: Annotated[float, typer.Option(min=0, help="Seconds that the search for hyper-parameters may take.")] = 300,
     exclude_license: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Judge rows of such a licence, train on none; repeatable.")
@@ -133,6 +135,12 @@ def train(
         str | None,
         typer.Option(metavar="FILE", help="quality: ordinary text in many languages, to set them on one scale."),
     ] = None,
+    features: Annotated[
+        str, typer.Option(metavar="KIND", help="What it goes by: words, or embedding (a head on an encoder's vectors).")
+    ] = "words",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="embedding: the encoder, as in the stage embedding.")
+    ] = "use",
 ) -> None:
     """Train a classifier for a stage: columns text, label (0 or 1), and lang, source, license if there."""
     from pipeline.training import train as train_model
@@ -140,7 +148,8 @@ def train(
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    train_model(what, train, test, output, time, tuple(exclude_license or ()), report, reference)
+    excluded = tuple(exclude_license or ())
+    train_model(what, train, test, output, time, excluded, report, reference, features, model)
 
 
 @app.command("stages")

@@ -36,6 +36,7 @@ REGISTRY = {
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",
+    "embedding": "stages.embedding.stage:Embedding",
     "datatrove": "stages.datatrove_filter:DatatroveFilter",
 }
 

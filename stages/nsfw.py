@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import field_validator
 
 from stages.contract import Bounds, Count, Filter, Ratio, Score, Signals
+from stages.embedding import head as embedding
 from stages.errors import StageError
 from stages.files import file_hash, path_and_column, read_list
 from stages.heuristics.ratios import ratio, sum_per_document
@@ -36,6 +38,8 @@ class Nsfw(Filter):
     education and news are not sieved out, and neither is fluent adult text that uses no word of a list.
     """
 
+    version: ClassVar[int] = 2
+
     lexicon_count: Count = Bounds()
     """Hits of the word lists, a phrase counting once."""
     lexicon_ratio: Ratio = Bounds()
@@ -43,13 +47,18 @@ class Nsfw(Filter):
     classifier_score: Score = Bounds()
     """The classifier's probability, for half of all text being abusive. It reads words and character n-grams, and has
     seen short posts: see `score` for text of any length."""
+    embedding_score: Score = Bounds()
+    """What a head on the document's embedding says; null where there is no vector, or no head for its encoder."""
     score: Score = Bounds(max=0.6)
-    """Lists and classifier combined, calibrated on posts from sources that the classifier had not seen, half of them
-    abusive. Null for a text without words."""
+    """Lists, classifier and, where there is one, the embedding's head combined, calibrated on posts from sources that
+    neither had seen, half of them abusive. Null for a text without words."""
 
     model: str | None = None
     """A fastText file of your own with labels 0 and 1, as `tamis train nsfw` makes it. Its calibration is read from the
     `.json` beside it; without one, `score` is the classifier's."""
+    embedding_head: str | None = None
+    """A file of `tamis train nsfw --features embedding`, for the vectors of a stage `embedding` before this one. By
+    default, and with the default model, vectors of `use` are heard by the head that comes with Tamis."""
     lists: dict[str, tuple[str, ...]] = {}
     """Word lists of your own by language, `"*"` for all: a file with one entry a line, or `words.parquet:column`."""
     allowed: tuple[str, ...] = ()
@@ -82,7 +91,8 @@ class Nsfw(Filter):
         files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
         files |= {file: path_and_column(file)[0] for own in (*self.lists.values(), self.allowed) for file in own}
         found = {name: file_hash(path) for name, path in files.items() if name != "head" or path.is_file()}
-        return found | ({"lists": package_hash()} if self.default_lists else {})
+        heads = embedding.head_files("nsfw", self.embedding_head)
+        return found | heads | ({"lists": package_hash()} if self.default_lists else {})
 
     def measure(self, batch: TextBatch) -> Signals:
         from stages.fasttext import model, predict
@@ -94,11 +104,14 @@ class Nsfw(Filter):
         covered = sum_per_document(marks != 0, words.begin, words.end)
         score = predict.label_scores(model.load(str(self._model_path)), batch, [POSITIVE], tokens="words")[:, 0]
         head = self._head
+        combined = score if head is None else combine(score, covered, num_words, head).astype(np.float32)
+        heard = embedding.hear("nsfw", batch, self.embedding_head, any_head=self.model is None)
         return {
             "lexicon_count": sum_per_document(marks == 1, words.begin, words.end),
             "lexicon_ratio": ratio(covered, num_words),
             "classifier_score": score,
-            "score": score if head is None else combine(score, covered, num_words, head).astype(np.float32),
+            "embedding_score": nothing(batch) if heard is None else heard.score,
+            "score": combined if heard is None else heard.joined(head_columns(score, covered, num_words), combined),
         }
 
     @property
@@ -121,6 +134,11 @@ class Nsfw(Filter):
             entries.setdefault(language, []).extend(entry for file in files for entry in read_list(file))
         own_allowed = [entry for file in self.allowed for entry in read_list(file)]
         return Lexicon.of(entries, [*(INNOCENT if self.default_lists else ()), *own_allowed])
+
+
+def nothing(batch: TextBatch) -> npt.NDArray[np.float32]:
+    """A score that says nothing of any document."""
+    return np.full(batch.num_rows, np.nan, np.float32)
 
 
 def head_columns(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Bounds, Count, Fitted, Score, Signals
+from stages.embedding import head as embedding
 from stages.files import file_hash
 from stages.quality_features import NEEDS, measure_features
 from stages.quality_head import Head, logit_of, read_head, sigmoid
@@ -33,15 +34,19 @@ class Quality(Fitted):
     twentieths.
     """
 
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = NEEDS
 
     classifier_score: Score = Bounds()
     """The classifier's probability of high quality, for half of all text being of it. Null outside English."""
     feature_score: Score = Bounds()
     """The feature model's, from style alone. Not adjusted to the language: compare within one."""
+    embedding_score: Score = Bounds()
+    """What a head on the document's embedding says, in the classifier's language; null where there is no vector, or no
+    head for its encoder."""
     score: Score = Bounds()
-    """Both combined, set on one scale for all languages by ordinary web text of each, and calibrated on sources that
-    neither had seen, half of it of high quality. Null for a text without words."""
+    """All combined, set on one scale for all languages by ordinary web text of each, and calibrated on sources that
+    none of them had seen, half of it of high quality. Null for a text without words."""
     bucket: Count = Bounds()
     """Twentieth of the corpus, by bytes, that the score falls into: 0 the worst, 19 the best. Cuts come from a sample
     of the documents that reach this stage. Null without a score."""
@@ -49,6 +54,9 @@ class Quality(Fitted):
     model: str | None = None
     """A fastText file of your own with labels 0 and 1, with its `.json` beside it, as `tamis train quality` makes
     them."""
+    embedding_head: str | None = None
+    """A file of `tamis train quality --features embedding`, for the vectors of a stage `embedding` before this one. By
+    default, and with the default model, vectors of `use` are heard by the head that comes with Tamis."""
 
     def setup(self) -> None:
         from stages.fasttext import model
@@ -58,33 +66,40 @@ class Quality(Fitted):
 
     def assets(self) -> Mapping[str, str]:
         files = {"model": self._model_path, "head": self._model_path.with_suffix(".json")}
-        return {name: file_hash(path) for name, path in files.items()}
+        heads = embedding.head_files("quality", self.embedding_head)
+        return {**{name: file_hash(path) for name, path in files.items()}, **heads}
 
     def fit(self, sample: TextBatch) -> pa.Table:
         """The 19 cuts between buckets, `cut: float32`; none if the sample has no document with a score."""
         if sample.num_rows == 0:
             return pa.table({"cut": pa.array([], pa.float32())})
-        score = self._scores(sample)[2]
+        score = self._scores(sample)["score"]
         return pa.table({"cut": cut_points(score, np.diff(sample.utf8.offsets))})
 
     def measure(self, batch: TextBatch, reference: pa.Table) -> Signals:
-        classifier, features, score = self._scores(batch)
-        return {
-            "classifier_score": classifier,
-            "feature_score": features,
-            "score": score,
-            "bucket": bucket_of(score, reference["cut"].to_numpy()),
-        }
+        scores = self._scores(batch)
+        return {**scores, "bucket": bucket_of(scores["score"], reference["cut"].to_numpy())}
 
-    def _scores(self, batch: TextBatch) -> tuple[npt.NDArray[np.float32], ...]:
-        """The three scores of each document, `float32[n]`; NaN where a judge cannot tell."""
+    def _scores(self, batch: TextBatch) -> dict[str, npt.NDArray[np.float32]]:
+        """The scores of each document, `float32[n]`; NaN where a judge cannot tell."""
         head = self._head
         languages = [head.language] * batch.num_rows if batch.languages is None else batch.languages.to_pylist()
-        classifier = self._classifier_scores(batch, np.array([name == head.language for name in languages], np.bool_))
+        is_read = np.array([name == head.language for name in languages], np.bool_)
+        classifier = self._classifier_scores(batch, is_read)
         features = head.features.logit(measure_features(batch))
         combined = head.combined(features, logit_of(classifier), languages)
-        scores = classifier, sigmoid(features).astype(np.float32), head.score(combined).astype(np.float32)
-        for column in scores:
+        scores = {
+            "classifier_score": classifier,
+            "feature_score": sigmoid(features).astype(np.float32),
+            "embedding_score": np.full(batch.num_rows, np.nan, np.float32),
+            "score": head.score(combined).astype(np.float32),
+        }
+        heard = embedding.hear("quality", batch, self.embedding_head, any_head=self.model is None)
+        if heard is not None:
+            joined = heard.joined(combined[:, None], scores["score"])
+            scores["embedding_score"][is_read] = heard.score[is_read]
+            scores["score"][is_read] = joined[is_read]
+        for column in scores.values():
             column[batch.words.count == 0] = np.nan
         return scores
 

@@ -99,32 +99,39 @@ def train(
 
 def _judge(rows: LabelledRows, usable: npt.NDArray[np.bool_], found: Found, model_path: Path) -> Judged:
     from stages.fasttext import model, predict
+    from stages.nsfw import POSITIVE, head_columns
+
+    covered, num_words = count_listed(rows)
+    unseen = probability(found.unseen_logits)
+    columns, weights, fold = head_columns(unseen, covered, num_words), balanced_weights(rows), folds(rows)
+    teaching = covered_rows(rows, usable)
+    unseen_score = np.empty(len(rows))
+    for name in np.unique(fold):
+        own, others = fold == name, teaching & (fold != name)
+        unseen_score[own] = apply_head(columns[own], fit_head(columns[others], rows.labels[others], weights[others]))
+    head = fit_head(columns[teaching], rows.labels[teaching], weights[teaching])
+    final = predict.label_scores(model.load(str(model_path)), rows.batch(), [POSITIVE], tokens="words")[:, 0]
+    final = np.nan_to_num(final.astype(np.float64), nan=0.5)
+    score = apply_head(head_columns(final, covered, num_words), head)
+    return Judged(rows, usable, unseen, unseen_score, score, teaching, head, found)
+
+
+def count_listed(rows: LabelledRows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Words that list entries cover, and all words, of each text."""
     from stages.heuristics.ratios import sum_per_document
     from stages.language import Language
     from stages.lexicon_lists import default_lexicon
-    from stages.nsfw import POSITIVE, head_columns
     from stages.text.kernels_words import PUNCTUATION
 
     batch = rows.batch()
     batch = batch.with_signals({"language.label": Language().measure(batch)["label"]})
     words = batch.words
     num_words = sum_per_document(words.flags & PUNCTUATION == 0, words.begin, words.end)
-    covered = sum_per_document(default_lexicon().hits(batch) != 0, words.begin, words.end)
-    unseen = probability(found.unseen_logits)
-    columns, weights, fold = head_columns(unseen, covered, num_words), balanced_weights(rows), folds(rows)
-    teaching = _covered(rows, usable)
-    unseen_score = np.empty(len(rows))
-    for name in np.unique(fold):
-        own, others = fold == name, teaching & (fold != name)
-        unseen_score[own] = apply_head(columns[own], fit_head(columns[others], rows.labels[others], weights[others]))
-    head = fit_head(columns[teaching], rows.labels[teaching], weights[teaching])
-    final = predict.label_scores(model.load(str(model_path)), batch, [POSITIVE], tokens="words")[:, 0]
-    final = np.nan_to_num(final.astype(np.float64), nan=0.5)
-    score = apply_head(head_columns(final, covered, num_words), head)
-    return Judged(rows, usable, unseen, unseen_score, score, teaching, head, found)
+    return sum_per_document(default_lexicon().hits(batch) != 0, words.begin, words.end), num_words
 
 
-def _covered(rows: LabelledRows, usable: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def covered_rows(rows: LabelledRows, usable: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Rows whose language usable rows of another source cover; all, if there are none."""
     out = np.zeros(len(rows), np.bool_)
     for (source, language), members in rows.groups().items():
         out[members] = is_covered(rows, usable, source, language)

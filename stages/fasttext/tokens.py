@@ -6,12 +6,13 @@ bounded. Once full it stays as it is, since what came first is what is common, a
 they come. When those are more than a tenth of a batch, the corpus has turned to something else: vocabulary and memos
 are given up and made anew. What was seen before never changes a result: a memo holds what would be computed again.
 
-Two ways to cut a text into tokens:
+Three ways to cut a text into tokens:
 
 - `whitespace`: as the fastText library reads a line, between spaces, tabs, \\n, \\r, \\v, \\f and NUL. Letters stay as
   they are. For models of others.
 - `words`: the words and marks of `TextBatch.words`, lower-cased (`stages.text.unicode_lower`). For models of ours,
   which are trained on `training_text`.
+- `cased words`: the same in the case that they are written in. For static embeddings that know case.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from stages.fasttext.model import Model
 from stages.text.batch import TextBatch, Utf8
 from stages.text.unicode_lower import lower
 
-Tokens: TypeAlias = Literal["whitespace", "words"]
+Tokens: TypeAlias = Literal["whitespace", "words", "cased words"]
 Int32s: TypeAlias = npt.NDArray[np.int32]
 Int64s: TypeAlias = npt.NDArray[np.int64]
 
@@ -132,9 +133,9 @@ def _slots(batch: TextBatch, tokens: Tokens) -> Slots:
     if vocabulary is None or vocabulary.is_outdated:
         vocabulary = Vocabulary(lower() if tokens == "words" else np.zeros(0, np.int32))
         _vocabularies[tokens] = vocabulary
-    if tokens == "words":
-        return intern_words(batch, vocabulary)
-    return intern_spaced(batch.utf8, vocabulary)
+    if tokens == "whitespace":
+        return intern_spaced(batch.utf8, vocabulary)
+    return intern_words(batch, vocabulary)
 
 
 def intern_spaced(utf8: Utf8, vocabulary: Vocabulary) -> Slots:
