@@ -1,10 +1,11 @@
-"""Speed of MinHash signatures beside datatrove, datasketch and rensa, and growth of the grouping: one core, one run.
+"""Speed of MinHash signatures beside datatrove, datasketch, rensa and text-dedup, and growth of the grouping.
 
     python -m benchmarks.minhash [FILE] [--column NAME] [--repetitions N]
 
-Text to the 14 bands of 8 rows of FineWeb, over 5-grams of words; sides alternate, medians count. Peers get a part
-of the documents, evenly spread, and we get all of them. Ours also with 256 slots, and in parts. Then `link_equal` and
-`components` for 10^5, 10^6 and 10^7 keys of which three in ten are copies of others, each in a process of its own.
+One core, one run: text to the 14 bands of 8 rows of FineWeb, over 5-grams of words; sides alternate, medians count.
+Peers get a part of the documents, evenly spread, and we get all of them. Ours also with 256 slots, and in parts. Then
+`link_equal` and `components` for 10^5, 10^6 and 10^7 keys of which three in ten are copies of others, each in a process
+of its own.
 Seconds are those of the process on its core (`time.process_time`), so that other processes weigh less.
 """
 
@@ -24,7 +25,7 @@ from benchmarks.heuristics import pin
 
 OURS_TIMES = 8
 """We get the batch of all documents so many times over."""
-PARTS = {"datatrove": 40, "datasketch": 4, "rensa": 2}
+PARTS = {"datatrove": 40, "datasketch": 4, "rensa": 2, "text-dedup": 4}
 """Peers get one in so many of the documents."""
 GROWTH = """
 import sys, time

@@ -79,10 +79,34 @@ def datatrove_keys(texts: list[str]) -> Keys:
     return [of(text) for text in texts]
 
 
+@lru_cache(maxsize=1)
+def text_dedup_arguments(num_perm: int) -> dict[str, Any]:
+    """What text-dedup's command hands to its `embed_func`, at its defaults: SHA-1, 64-bit arithmetic."""
+    import numpy as np
+    from text_dedup.utils import sha1_hash
+
+    rng, prime = np.random.RandomState(42), np.uint64((1 << 61) - 1)
+    permutations = [rng.randint(low, int(prime), size=num_perm, dtype=np.uint64) for low in (1, 0)]
+    return {
+        "num_perm": num_perm, "ngram_size": NGRAM, "min_length": 1, "permutations": tuple(permutations),
+        "hashranges": [(i, i + ROWS) for i in range(0, num_perm, ROWS)], "dtype": np.uint64, "modulo_prime": prime,
+        "hash_func": lambda data: sha1_hash(data, d=32), "max_hash": np.uint32((1 << 32) - 1),
+    }  # fmt: skip
+
+
+def text_dedup_keys(texts: list[str], num_perm: int = BANDS * ROWS) -> Keys:
+    """The function that text-dedup maps over its rows; documents of fewer than five words are let in, as with ours."""
+    from text_dedup.minhash import SIGNATURE_COLUMN, embed_func
+
+    arguments = text_dedup_arguments(num_perm)
+    return [tuple(embed_func(text, 0, **arguments)[SIGNATURE_COLUMN]) if WORD.search(text) else None for text in texts]
+
+
 PEERS: dict[str, Callable[[list[str]], Keys]] = {
     "datatrove": datatrove_keys,
     "datasketch": datasketch_keys,
     "rensa": rensa_keys,
+    "text-dedup": text_dedup_keys,
 }
 
 
@@ -92,6 +116,6 @@ def installed() -> Iterator[str]:
         try:
             peer(["a few words to load what it needs"])
         except ImportError as error:
-            print(f"{name} left out ({error}); pip install rensa tokenizers 'tamis[dev]'")
+            print(f"{name} left out ({error}); pip install rensa tokenizers text-dedup 'tamis[dev]'")
         else:
             yield name

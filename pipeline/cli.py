@@ -31,6 +31,9 @@ OutputPath = Annotated[str | None, typer.Option("--output", metavar="RUN", help=
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="stages.gopher.word_count.min=100; repeatable.")
 ]
+Executor = Annotated[
+    str | None, typer.Option(metavar="local|slurm|ray", help="Who runs the tasks; default: what the config says.")
+]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
 
@@ -54,8 +57,8 @@ def run(
     input: InputPath = None,
     output: OutputPath = None,
     set: Sets = None,
-    executor: Annotated[str, typer.Option(help="Who runs the tasks: local.")] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time; default: one a core.")] = None,
+    executor: Executor = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Tasks at a time; default: one a core.")] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress and no summary.")] = False,
 ) -> None:
@@ -63,29 +66,37 @@ def run(
     from rich.console import Console
 
     from pipeline.launch import run as launch
-    from pipeline.terminal import Display, print_outcome
+    from pipeline.terminal import Display, print_outcome, print_submitted
 
-    overrides = [*(set or []), f"execution.executor={executor}"]
+    overrides = [*(set or []), *([f"execution.executor={executor}"] if executor else [])]
     with Display(quiet) as display:
         done = launch(config, input=input, output=output, set=overrides, workers=workers, show=display)
     if as_json:
         print(json.dumps(done.stats))
+    elif done.state == "running":
+        print_submitted(done.path, Console())
     elif not quiet:
         print_outcome(done.stats, done.path, Console())
 
 
 @app.command()
 def plan(
-    config: ConfigPath, input: InputPath = None, output: OutputPath = None, set: Sets = None, as_json: AsJson = False
+    config: ConfigPath,
+    input: InputPath = None,
+    output: OutputPath = None,
+    set: Sets = None,
+    executor: Executor = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do: phases, tasks, bounds, what is done already."""
+    """Show what a run would do: phases, tasks, bounds, what is done already; with --executor slurm, its job scripts."""
     from rich.console import Console
 
-    from pipeline.config import load_config
+    from pipeline.config import load_config, profile_path
     from pipeline.preview import preview
     from pipeline.terminal_text import print_plan
 
-    found = preview(load_config(config, overrides=set or [], input=input, output=output))
+    overrides = [*(set or []), *([f"execution.executor={executor}"] if executor else [])]
+    found = preview(load_config(config, overrides=overrides, input=input, output=output, profile=profile_path()))
     print(json.dumps(found)) if as_json else print_plan(found, Console())
 
 
@@ -102,7 +113,15 @@ def status(
     from pipeline.terminal import watch_run
 
     opened = open_run(run)
-    print(json.dumps(opened.stats)) if as_json else watch_run(opened, Console(), watch)
+    print(json.dumps(opened.snapshot())) if as_json else watch_run(opened, Console(), watch)
+
+
+@app.command()
+def cancel(run: RunPath) -> None:
+    """Stop a run, wherever it is at work; what is done is kept."""
+    from pipeline.launch import cancel_run
+
+    print(cancel_run(run), file=sys.stderr)
 
 
 @app.command()
@@ -150,6 +169,23 @@ def train(
 
     excluded = tuple(exclude_license or ())
     train_model(what, train, test, output, time, excluded, report, reference, features, model)
+
+
+@app.command()
+def bands(
+    num_bands: Annotated[int | None, typer.Option("--bands", help="Bands of a signature; with --rows.")] = None,
+    num_rows: Annotated[int | None, typer.Option("--rows", help="Slots in a band; with --bands.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="A similarity, for which bands and rows are chosen.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which near duplicates minhash finds: its presets, or bands and rows of your own."""
+    from rich.console import Console
+
+    from pipeline.curves import describe, settings
+    from pipeline.terminal_text import print_bands
+
+    found = [describe(setting) for setting in settings(num_bands, num_rows, threshold)]
+    print(json.dumps(found)) if as_json else print_bands(found, Console())
 
 
 @app.command("stages")

@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 import stages as registry
+from pipeline.executors.settings import Needs, Ray, Slurm
 from pipeline.io.input import Input
 from pipeline.yaml_lines import Located, parse
 from pipeline.yaml_lines import Path as KeyPath
@@ -35,10 +36,18 @@ class Execution(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    executor: Literal["local"] = "local"
-    """Who runs the tasks: the cores of this machine."""
+    executor: Literal["local", "slurm", "ray"] = "local"
+    """Who runs the tasks: the cores of this machine, or a cluster's. The bytes are the same."""
     workers: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Processes at a time; `auto` is one a core."""
+    """Tasks at a time; `auto` is one a core of this machine, or as many as the cluster gives."""
+    slurm: Slurm = Slurm()
+    """What jobs on a Slurm cluster ask for."""
+    ray: Ray = Ray()
+    """Where Ray is, and what its jobs reserve."""
+    max_tries: int = Field(5, ge=1)
+    """Times that a task is begun whose worker dies, hangs or meets a fault that may pass."""
+    task_timeout_s: float | None = Field(None, gt=0)
+    """Seconds after which a task hangs: its worker is ended, and another one tries. Absent: never."""
     max_errors: int = Field(1000, ge=0)
     """Records that may be unreadable; one more stops the run."""
     batch_bytes: int = Field(16 << 20, gt=0)
@@ -75,6 +84,7 @@ def load_config(
     overrides: Sequence[str] = (),
     input: str | None = None,
     output: str | None = None,
+    profile: Path | None = None,
 ) -> Config:
     """Read and check a config.
 
@@ -82,6 +92,7 @@ def load_config(
         source: a YAML file, the name of a preset, the same as a dictionary, or a Config.
         overrides: `stages.gopher.word_count.min=100`: a path, `=`, a YAML value. Stages are addressed by name.
         input, output: replace `input.path` and `output`.
+        profile: a YAML file with an `execution:` block, for all that the config's own leaves open.
 
     Raises ConfigError with file and line, what is wrong and what to write instead.
     """
@@ -89,6 +100,9 @@ def load_config(
         source = dump_config(source)
     located = _read(source)
     content = _extended(located)
+    if profile is not None:
+        block = content.get("execution")
+        content["execution"] = _over(_profile(profile), block if isinstance(block, Mapping) else {})
     for override in overrides:
         _override(content, override)
     if input is not None:
@@ -97,6 +111,34 @@ def load_config(
     if output is not None:
         content["output"] = output
     return _Checker(located).config(content)
+
+
+def profile_path() -> Path | None:
+    """The user's profile: the file that TAMIS_PROFILE names, or `~/.config/tamis/profile.yaml`; None without one."""
+    if named := os.environ.get("TAMIS_PROFILE"):
+        return Path(named)
+    usual = Path("~/.config/tamis/profile.yaml").expanduser()
+    return usual if usual.is_file() else None
+
+
+def _profile(path: Path) -> dict[str, Any]:
+    """The `execution:` block of a profile, checked by itself so that errors name its file."""
+    located = _read(path)
+    for key in located.content:
+        if key != "execution":
+            raise ConfigError(f"{located.place((key,))}: a profile has the key execution, and no '{key}'")
+    block = located.content.get("execution") or {}
+    _Checker(located).model(Execution, block, ("execution",), "execution")
+    return dict(block)
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two blocks in one, key by key at every depth; what lies above wins."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _over(merged[key], value) if both else value
+    return merged
 
 
 def build_stages(specs: Sequence[str | Mapping[str, Any]]) -> list[Stage]:
@@ -230,10 +272,10 @@ class _Checker:
         source = content["input"]
         block = {"path": source} if isinstance(source, (str, list)) else source
         return Config(
-            input=self._model(Input, block, ("input",), "input"),
+            input=self.model(Input, block, ("input",), "input"),
             output=content["output"],
             stages=tuple(self.stages(content["stages"])),
-            execution=self._model(Execution, content.get("execution") or {}, ("execution",), "execution"),
+            execution=self.model(Execution, content.get("execution") or {}, ("execution",), "execution"),
         )
 
     def stages(self, entries: Any) -> list[Stage]:
@@ -266,7 +308,7 @@ class _Checker:
         fields = {} if fields is None else fields
         if isinstance(fields, Mapping):
             fields = {"name": str(key)} | dict(fields)
-        return self._model(cls, fields, ("stages", i, key), str(key))
+        return self.model(cls, fields, ("stages", i, key), str(key))
 
     def _check_needs(self, stage: Stage, before: list[Stage], i: int) -> None:
         given = {f"{other.name}.{name}" for other in before for name in other.signals()}
@@ -277,7 +319,7 @@ class _Checker:
                 giver = signal.split(".")[0]
                 self._fail(("stages", i), f"{stage.name} needs {signal}: put the stage `{giver}` before it")
 
-    def _model(self, cls: type[Any], fields: Any, path: KeyPath, name: str) -> Any:
+    def model(self, cls: type[Any], fields: Any, path: KeyPath, name: str) -> Any:
         if not isinstance(fields, Mapping):
             self._fail(path, f"{name} takes fields, `{name}: {{field: value}}`, not {fields!r}")
         try:
@@ -305,9 +347,8 @@ def _in_plain_words(cls: type[BaseModel], name: str, at: KeyPath, problem: Any) 
     where = ".".join(map(str, (name, *at)))
     value = problem.get("input")
     if problem["type"] == "extra_forbidden":
-        bound = at[0] if len(at) > 1 else None
-        known = ["min", "max"] if bound else list(cls.model_fields)
-        owner = f"{name}.{bound}" if bound else name
+        known = _known_fields(cls, at[:-1])
+        owner = ".".join(map(str, (name, *at[:-1])))
         return (
             f"{owner} has no field '{at[-1]}'.{_near(str(at[-1]), known) or ' It has: ' + ', '.join(known) + '.'}{see}"
         )
@@ -321,3 +362,14 @@ def _in_plain_words(cls: type[BaseModel], name: str, at: KeyPath, problem: Any) 
     if problem["type"] == "value_error":
         return f"{where}: {problem['msg'].removeprefix('Value error, ')}{see}"
     return f"{where}: {problem['msg']}, not {value!r}.{see}"
+
+
+def _known_fields(cls: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Names of the fields of the model at a path into another one; a bound's where there is no model."""
+    for part in path:
+        field = cls.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return ["min", "max"] if not issubclass(cls, Slurm) else list(Needs.model_fields)
+        cls = inner
+    return list(cls.model_fields)

@@ -6,6 +6,7 @@ and does again what a changed config touches.
 
 from __future__ import annotations
 
+import calendar
 import fcntl
 import os
 import platform
@@ -13,23 +14,35 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pipeline.config import Config, dump_config, load_config
+from pipeline.config import Config, dump_config, load_config, profile_path
+from pipeline.failures import Failure, forget_failures
 from pipeline.gather import KINDS, group_outputs
-from pipeline.io.files import exists, filesystem_of, is_local, read_json, write_json
+from pipeline.io.files import exists, filesystem_of, is_local, read_json, remove, write_json
 from pipeline.io.shards import Manifest, list_shards
 from pipeline.plan import Phase, Plan, make_plan
-from pipeline.progress import Progress
+from pipeline.progress import CANCEL, Progress
 from pipeline.records import read_record
-from pipeline.runs import Run
+from pipeline.runs import Run, open_run
 from stages.errors import ConfigError, InputError, RunError
 
 if TYPE_CHECKING:
-    from pipeline.executors.local import WorkerPool
+    from pipeline.executors.local import Listener
 
 Show = Callable[[Progress], None]
 LOCK = "launch.lock"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Pool(Protocol):
+    """Does the missing tasks of one phase after the other, for as long as it is entered."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def do(self, phase: Phase, listener: Listener, *, keep_going: bool = False) -> dict[int, Failure]: ...
 
 
 def run(
@@ -41,7 +54,8 @@ def run(
     workers: int | None = None,
     show: Show = lambda progress: None,
 ) -> Run:
-    """Run a config to its end, from wherever its run directory stands.
+    """Run a config to its end, from wherever its run directory stands. On Slurm, submit it and return: the run goes
+    on by itself, its `state` is `running`.
 
     Args:
         config: a YAML file, the name of a preset, or the same as a dictionary.
@@ -55,28 +69,50 @@ def run(
         InputError: the input is missing, has changed since the first launch, or has too many bad records.
         StageError, RunError: a stage or a task failed; launching again goes on from there.
     """
-    resolved = load_config(config, overrides=set, input=input, output=output)
-    num_workers = workers or _num_workers(resolved)
+    overrides = [*set, *([f"execution.workers={workers}"] if workers else [])]
+    resolved = load_config(config, overrides=overrides, input=input, output=output, profile=profile_path())
     manifest = list_shards(resolved.input)
     plan = make_plan(resolved, manifest)
     with _alone(resolved.output.rstrip("/")) as path:
+        if resolved.execution.executor == "slurm":
+            return _submit(path, resolved, manifest, plan)
         launched = _prepare(path, resolved, manifest, plan)
         names = [stage.name for stage in resolved.stages]
-        progress = Progress(path, names, resolved.execution.max_errors, num_workers, show)
-        _perform(launched, num_workers, progress)
+        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show)
+        _perform(launched, progress)
     show(progress)
     return Run(launched.path)
 
 
-def _perform(launched: Run, num_workers: int, progress: Progress) -> None:
-    """Do all that is missing, and say in `run.json` how it ended."""
-    from pipeline.executors.local import WorkerPool  # datatrove is slow to import
+def _submit(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
+    """Hand a run over to Slurm. Raises RunError when its jobs are there already."""
+    from pipeline.executors.slurm import Jobs, advance
+    from pipeline.standing import refresh
 
+    if found := Jobs.read(path).at_work():
+        raise RunError(f"jobs {', '.join(found)} are at work on {path}; see: tamis status {path}, tamis cancel {path}")
+    Jobs().write(path)
+    launched = _prepare(path, config, manifest, plan)
     try:
-        with WorkerPool(launched, num_workers) as pool:
+        if advance(launched):
+            refresh(launched, always=True)
+        else:
+            end_run(launched, "done")
+    except BaseException as error:
+        end_run(launched, "failed", str(error))
+        raise
+    return Run(path)
+
+
+def _perform(launched: Run, progress: Progress) -> None:
+    """Do all that is missing, and say in `run.json` how it ended."""
+    try:
+        with _pool(launched, progress.num_workers) as pool:
             for phase in launched.plan.phases:
-                _before(launched, phase)
-                _execute(launched, phase, pool, progress)
+                before_phase(launched, phase)
+                _begin(launched, phase, progress)
+                pool.do(phase, progress)
+                progress.poll()
     except BaseException as error:
         state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         progress.write(state)
@@ -84,6 +120,28 @@ def _perform(launched: Run, num_workers: int, progress: Progress) -> None:
         raise
     progress.write("done")
     _describe(launched, state="done", finished=_now(), seconds=round(progress.seconds, 3))
+
+
+def _pool(launched: Run, num_workers: int) -> Pool:
+    """Who does the tasks."""
+    execution = launched.config.execution
+    if execution.executor == "ray":
+        from pipeline.executors.ray import RayPool
+
+        return RayPool(launched)
+    from pipeline.executors.local import WorkerPool  # datatrove is slow to import
+
+    return WorkerPool(launched, num_workers, execution.max_tries, execution.task_timeout_s)
+
+
+def end_run(launched: Run, state: str, error: str | None = None) -> None:
+    """Say that a run which nobody watched has ended."""
+    from pipeline.standing import refresh
+
+    started = calendar.timegm(time.strptime(Run(launched.path).description["started"], TIME_FORMAT))
+    changes = {"error": error} if error else {"finished": _now()}
+    _describe(launched, state=state, seconds=max(int(time.time()) - started, 0), **changes)
+    refresh(launched, always=True)
 
 
 @contextmanager
@@ -130,6 +188,8 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
         _check_input(before, manifest, path)
         if before["fingerprints"].get(plan.write.name) != plan.write.fingerprint:
             _forget(path, plan.write)
+    forget_failures(path, plan)
+    remove(f"{path}/{CANCEL}")
     write_json(
         f"{path}/run.json",
         {
@@ -157,6 +217,24 @@ def _check_input(before: dict[str, Any], manifest: Manifest, path: str) -> None:
             )
 
 
+def cancel_run(path: str) -> str:
+    """Stop a run: the jobs of one on Slurm now, a launch at work elsewhere within seconds. Returns what was done.
+
+    Raises RunError for a run that has ended.
+    """
+    run = open_run(path)
+    if run.state != "running":
+        raise RunError(f"{path} is not at work: it is {run.state}")
+    if run.config.execution.executor == "slurm":
+        from pipeline.executors.slurm import cancel
+
+        jobs = cancel(run)
+        end_run(run, "stopped", "cancelled")
+        return f"cancelled jobs {', '.join(jobs)}"
+    write_json(f"{run.path}/{CANCEL}", {"cancelled": _now()})
+    return f"asked the launch that is at work on {path} to stop"
+
+
 def _forget(path: str, phase: Phase) -> None:
     """Another config wrote the run's files since this phase did, so its records of them are no longer true."""
     fs, root = filesystem_of(path)
@@ -164,7 +242,7 @@ def _forget(path: str, phase: Phase) -> None:
         fs.rm(f"{root}/{phase.directory}", recursive=True)
 
 
-def _before(launched: Run, phase: Phase) -> None:
+def before_phase(launched: Run, phase: Phase) -> None:
     """The write phase's tasks are decided here, and what another config left in the run's folders goes away."""
     if phase != launched.plan.write:
         return
@@ -180,15 +258,11 @@ def _before(launched: Run, phase: Phase) -> None:
         )
 
 
-def _execute(launched: Run, phase: Phase, pool: WorkerPool, progress: Progress) -> None:
-    from pipeline.executors.local import LocalExecutor
-
+def _begin(launched: Run, phase: Phase, progress: Progress) -> None:
     num_tasks = launched.num_tasks(phase)
     assert num_tasks is not None
     records = (read_record(launched.path, phase, rank) for rank in range(num_tasks))
     progress.begin(phase.name, num_tasks, {record.rank: record.stats for record in records if record is not None})
-    LocalExecutor(launched, phase, pool.num_workers).run_missing(pool, progress)
-    progress.poll()
 
 
 def _describe(launched: Run, **changes: Any) -> None:
@@ -206,4 +280,4 @@ def _versions() -> dict[str, str]:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime(TIME_FORMAT, time.gmtime())

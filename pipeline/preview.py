@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.io.files import exists, read_json
-from pipeline.io.shards import list_shards
+from pipeline.io.shards import Manifest, list_shards
 from pipeline.plan import Plan, make_plan
 from pipeline.records import read_record
 
@@ -30,6 +30,7 @@ def preview(config: Config) -> dict[str, Any]:
             "columns": {field.name: str(field.type) for field in manifest.schema},
         },
         "phases": _phases(plan, path),
+        "scripts": _scripts(config, manifest) if config.execution.executor == "slurm" else {},
         "stages": [
             {
                 "name": stage.name,
@@ -47,6 +48,13 @@ def preview(config: Config) -> dict[str, Any]:
         ],
         "estimate": _estimate(path, sum(shard.num_bytes for shard in shards)),
     }
+
+
+def _scripts(config: Config, manifest: Manifest) -> dict[str, str]:
+    from pipeline.executors.slurm import scripts
+    from pipeline.runs import Run
+
+    return scripts(Run.planned(config, manifest))
 
 
 def _phases(plan: Plan, path: str) -> list[dict[str, Any]]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline import stats as counting
-from pipeline.io.files import write_json
+from pipeline.io.files import exists, write_json
 from pipeline.stats import Stats
 from stages.errors import InputError
 
 WRITE_EVERY_S = 10.0
+LOOK_EVERY_S = 2.0
+CANCEL = "cancel"
+"""A file of this name in a run directory stops its launch."""
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Progress:
     _started: float = field(default_factory=time.monotonic)
     _phase_started: float = field(default_factory=time.monotonic)
     _written: float = 0.0
+    _looked: float = 0.0
 
     def __post_init__(self) -> None:
         self._finished = counting.empty(self.stage_names)
@@ -90,12 +94,11 @@ class Progress:
 
     def poll(self) -> None:
         """Show, write when it is time, and stop a run whose input has too many bad records."""
-        rejected = counting.num_rejected(self.stats())
-        if rejected > self.max_errors:
-            raise InputError(
-                f"{rejected} records could not be read, more than max_errors = {self.max_errors}; finished tasks list "
-                f"theirs under {self.path}/phases. If that many are expected: --set execution.max_errors=N"
-            )
+        check_rejected(self.stats(), self.max_errors, self.path)
+        if time.monotonic() - self._looked >= LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            if exists(f"{self.path}/{CANCEL}"):
+                raise KeyboardInterrupt
         if time.monotonic() - self._written >= WRITE_EVERY_S:
             self.write()
         self.show(self)
@@ -124,3 +127,13 @@ class Progress:
             "start_up_seconds": round(self.compile_seconds, 3),
             **self.stats(),
         }
+
+
+def check_rejected(stats: Stats, max_errors: int, path: str) -> None:
+    """Raises InputError when more records of a run than `max_errors` could not be read."""
+    rejected = counting.num_rejected(stats)
+    if rejected > max_errors:
+        raise InputError(
+            f"{rejected} records could not be read, more than max_errors = {max_errors}; finished tasks list "
+            f"theirs under {path}/phases. If that many are expected: --set execution.max_errors=N"
+        )

@@ -28,6 +28,16 @@ class Run:
     def __init__(self, path: str) -> None:
         self.path = path.rstrip("/")
 
+    @classmethod
+    def planned(cls, config: Config, manifest: Manifest) -> Run:
+        """A run that may not exist yet: where it would be, and what it would do."""
+        run = cls(config.output)
+        run.__dict__ |= {"config": config, "manifest": manifest, "plan": make_plan(config, manifest)}
+        return run
+
+    def __reduce__(self) -> tuple[type[Run], tuple[str]]:
+        return Run, (self.path,)  # what it holds besides is read again where it is needed
+
     @cached_property
     def description(self) -> dict[str, Any]:
         """`run.json`: resolved config, manifest, plan, versions, times and state."""
@@ -69,6 +79,14 @@ class Run:
         """`stats.json`, rewritten every few seconds while the run goes on."""
         content: Stats = read_json(f"{self.path}/stats.json")
         return content
+
+    def snapshot(self) -> Stats:
+        """`stats.json` as it would be now: of a run on a cluster that is not done, from its records."""
+        from pipeline.standing import standing
+
+        fresh = Run(self.path)
+        watched = fresh.state != "running" or fresh.config.execution.executor == "local"
+        return fresh.stats if watched else standing(fresh)
 
     def write_groups(self) -> list[list[int]]:
         """Sieve tasks whose output each write task gathers; decided when the sieve phase is done."""

@@ -153,12 +153,12 @@ def _top_reason(stage: str, counts: dict[str, Any]) -> str:
 def _foot(snapshot: dict[str, Any]) -> Text:
     notes = [
         f"{SLOWEST} slowest",
-        f"{snapshot['workers']} workers",
+        *([f"{snapshot['workers']} workers"] if snapshot["workers"] else []),
         f"{short(snapshot['peak_memory_bytes'], 'B')} peak memory of one",
     ]
     if snapshot["start_up_seconds"]:
         notes.append(f"start-up {duration(snapshot['start_up_seconds'])}")
-    elif snapshot["state"] == "running":
+    elif snapshot["state"] == "running" and snapshot["workers"]:
         notes.append("starting workers; the first run compiles, which takes up to a minute")
     if deaths := snapshot.get("worker_deaths"):
         notes.append(f"{deaths} workers died and were replaced")
@@ -235,15 +235,26 @@ def next_commands(snapshot: dict[str, Any], path: str) -> Sequence[str]:
     return found
 
 
+def print_submitted(path: str, console: Console) -> None:
+    """What `tamis run` ends with when the run goes on without it."""
+    from pipeline.io.files import read_json
+
+    for name, job in read_json(f"{path}/slurm.json")["jobs"].items():
+        console.print(f"{name}: job {job}", highlight=False)
+    place = shlex.quote(path)
+    console.print(f"\nIt goes on by itself. See: tamis status {place}; stop it: tamis cancel {place}", highlight=False)
+
+
 def watch_run(run: Run, console: Console, watch: bool) -> None:
     """Draw the state of a run once, or until it has ended."""
     if not watch:
-        console.print(picture(run.stats, console.width))
-        console.print(_state(run.stats, run.path), highlight=False, soft_wrap=True)
+        snapshot = run.snapshot()
+        console.print(picture(snapshot, console.width))
+        console.print(_state(snapshot, run.path), highlight=False, soft_wrap=True)
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            snapshot = run.stats
+            snapshot = run.snapshot()
             live.update(picture(snapshot, console.width), refresh=True)
             if snapshot["state"] != "running":
                 break

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from pipeline.numbers import duration, short
 
+_LEVELS = "▁▂▃▄▅▆▇█"
+
 
 def print_plan(plan: dict[str, Any], console: Console) -> None:
     """What a run would do, in a few lines a phase."""
@@ -44,6 +46,8 @@ def print_plan(plan: dict[str, Any], console: Console) -> None:
         else "unknown until this config has run once"
     )
     console.print(f"\ncost    {cost}", highlight=False)
+    for name, script in plan["scripts"].items():
+        console.print(f"\n# {name}\n{script}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rule(rule: Any) -> str:
@@ -88,6 +92,31 @@ def print_stage(stage: dict[str, Any], console: Console) -> None:
     for parameter in stage["parameters"]:
         console.print(f"\n  {parameter['name']}  = {parameter['default']}", markup=False, highlight=False)
         console.print(Padding(parameter["definition"], (0, 0, 0, 4)), highlight=False, markup=False)
+
+
+def print_bands(settings: list[dict[str, Any]], console: Console) -> None:
+    """What settings of `minhash` find: a table by similarity, and a curve each; 80 columns will do."""
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("similarity", justify="right")
+    for setting in settings:
+        table.add_column(setting["name"], justify="right")
+    for similarity in settings[0]["probability"]:
+        table.add_row(similarity, *(f"{100 * setting['probability'][similarity]:.1f} %" for setting in settings))
+    console.print(table)
+    console.print("\nfound, over similarity from 0 to 1:", highlight=False)
+    for setting in settings:
+        curve = "".join(_LEVELS[min(int(value * len(_LEVELS)), len(_LEVELS) - 1)] for value in setting["curve"])
+        console.print(f" {setting['name'][:14]:<14} {curve}", markup=False, highlight=False)
+    console.print(f" {'':<14} 0{'0.5':^49}1\n", highlight=False)
+    for setting in settings:
+        check = setting["verified_jaccard"]
+        checked = f", and {check:.0%} of {setting['num_perm']} slots equal" if check is not None else ""
+        console.print(
+            f" {setting['name']}: {setting['num_bands']} bands of {setting['num_rows']} rows{checked}; finds half at "
+            f"{setting['half_found_at']:.2f}",
+            markup=False,
+            highlight=False,
+        )
 
 
 def _flowing(doc: str) -> str:

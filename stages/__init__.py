@@ -33,6 +33,8 @@ REGISTRY = {
     "minhash": "stages.dedup.duplicates:MinHash",
     "semantic": "stages.dedup.semantic:Semantic",
     "diversity": "stages.dedup.diversity:Diversity",
+    "substring": "stages.dedup.substring:Substring",
+    "decontamination": "stages.decontamination:Decontamination",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",

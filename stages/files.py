@@ -34,10 +34,27 @@ def read_list(file: str) -> list[str]:
     return [value.strip() for value in values if value and value.strip()]
 
 
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file: part of a run's fingerprint. Raises AssetError when it cannot be read."""
+def read_bytes(path: str) -> bytes:
+    """The bytes of a file on a disk or behind any URL that fsspec knows, decompressed by its ending (`.gz`, `.zst`, …).
+
+    Raises AssetError when it cannot be read.
+    """
+    import fsspec
+
     try:
-        with open(path, "rb") as file:
+        with fsspec.open(path, "rb", compression="infer") as file:
+            return bytes(file.read())
+    except (OSError, EOFError, ValueError, ImportError) as error:
+        raise AssetError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file, or of what is behind a URL: part of a run's fingerprint. Raises AssetError when it cannot be
+    read."""
+    import fsspec
+
+    try:
+        with fsspec.open(str(path), "rb") if "://" in str(path) else open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise AssetError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError, ImportError) as error:
+        raise AssetError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error

@@ -38,7 +38,7 @@ def test_every_command_is_in_the_readme():
         assert f"`tamis {command}" in README
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "status", "annotate", "train", "stages"])
+@pytest.mark.parametrize("command", ["run", "plan", "status", "annotate", "train", "bands", "stages"])
 def test_every_command_has_help(command):
     code = "from pipeline.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, check=True)

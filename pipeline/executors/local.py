@@ -1,8 +1,8 @@
 """All cores of this machine: datatrove's local executor with workers that may die.
 
 datatrove's own pool waits for ever when a worker is killed (out of memory, `kill -9`). Here every worker is a process
-of its own behind two pipes. One that dies takes nothing with it: its task is given to a new worker, up to
-`MAX_DEATHS` times.
+of its own behind two pipes. One that dies, or hangs and is ended, takes nothing with it: its task is given to another
+worker, and so is one that failed for a reason that may pass, up to `MAX_TRIES` times.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import selectors
 import subprocess
 import sys
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +23,8 @@ from typing import IO, Any, Protocol, Self
 from datatrove.executor.local import LocalPipelineExecutor
 
 from pipeline.executors.devices import gpu_ids
-from pipeline.executors.step import RecordedExecutor, TaskStep
+from pipeline.executors.step import RecordedExecutor, TaskStep, no_report
+from pipeline.failures import Failure, note_failure
 from pipeline.plan import Phase
 from pipeline.runs import Run
 from pipeline.stats import Stats
@@ -30,7 +32,11 @@ from pipeline.task import Report
 from stages import errors
 from stages.errors import RunError
 
-MAX_DEATHS = 5
+MAX_TRIES = 5
+GRACE_S = 1.0
+"""Time that a worker which hangs has to write where."""
+DIED, HUNG = "Died", "Hung"
+"""Kinds of failures that a worker could not note itself."""
 WORKER_ENVIRONMENT = {
     **dict.fromkeys(
         ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS"), "1"
@@ -66,6 +72,9 @@ class _Worker:
     buffer: bytes = b""
     ready: bool = False
     rank: int | None = None
+    since: float = 0.0
+    """When it was given its task."""
+    hung: bool = False
 
     @property
     def events(self) -> IO[bytes]:
@@ -74,7 +83,7 @@ class _Worker:
 
     def give(self, phase: str, rank: int) -> None:
         assert self.process.stdin
-        self.rank = rank
+        self.rank, self.since = rank, time.monotonic()
         with suppress(BrokenPipeError):  # it died just now; the end of its events will tell
             self.process.stdin.write(f"{phase} {rank}\n".encode())
             self.process.stdin.flush()
@@ -99,21 +108,11 @@ class LocalExecutor(RecordedExecutor, LocalPipelineExecutor):
         report: where the stats of a task go while it runs; for the workers' own use.
     """
 
-    def __init__(self, run: Run, phase: Phase, workers: int, report: Report = lambda stats: None) -> None:
+    def __init__(self, run: Run, phase: Phase, workers: int, report: Report = no_report) -> None:
         self.tamis_run, self.phase = run, phase
         self.step = TaskStep(run, phase, report)
         self.logs = f"{run.path}/{phase.directory}"
         super().__init__([self.step], run.num_tasks(phase) or 0, workers, self.logs)
-
-    def run_missing(self, pool: WorkerPool, listener: Listener) -> None:
-        """Do what is missing. Raises the error of the first task that fails, or RunError when one kills its workers."""
-        missing = self.get_incomplete_ranks()
-        if missing:
-            self.save_executor_as_json()
-            pool.run(self, missing, listener)
-
-    def get_incomplete_ranks(self, ranks: Any = None, skip_completed: bool | None = None) -> list[int]:
-        return [rank for rank in (range(self.tasks) if ranks is None else ranks) if not self.is_rank_completed(rank)]
 
 
 class WorkerPool:
@@ -122,9 +121,22 @@ class WorkerPool:
     They are started when there is something to do, and stay for the next phase: loading everything takes seconds.
     """
 
-    def __init__(self, run: Run, num_workers: int) -> None:
-        self.run_path = run.path
-        self.num_workers = num_workers
+    def __init__(
+        self,
+        run: Run,
+        num_workers: int,
+        max_tries: int = MAX_TRIES,
+        timeout_s: float | None = None,
+        name: str = "worker",
+    ) -> None:
+        """
+        Args:
+            max_tries: times that a task is begun, at most.
+            timeout_s: seconds after which a task's worker is ended and the task tried again; None is never.
+            name: the logs of the workers are `logs/NAME_0.log` and so on.
+        """
+        self.tamis_run, self.run_path, self.name = run, run.path, name
+        self.num_workers, self.max_tries, self.timeout_s = num_workers, max_tries, timeout_s
         self.gpus = gpu_ids()
         self.selector = selectors.DefaultSelector()
         self.workers: dict[int, _Worker] = {}
@@ -138,16 +150,33 @@ class WorkerPool:
             worker.end()
         self.selector.close()
 
-    def run(self, executor: LocalExecutor, ranks: Sequence[int], listener: Listener) -> None:
-        """Do tasks of a phase; the pool is of no use after an error."""
-        self.executor, self.listener = executor, listener
+    def do(self, phase: Phase, listener: Listener, *, keep_going: bool = False) -> dict[int, Failure]:
+        """Do what is missing of a phase; as `run`."""
+        executor = LocalExecutor(self.tamis_run, phase, self.num_workers)
+        missing = executor.get_incomplete_ranks()
+        if missing:
+            executor.save_executor_as_json()
+        return self.run(executor, missing, listener, keep_going=keep_going)
+
+    def run(
+        self, executor: LocalExecutor, ranks: Sequence[int], listener: Listener, *, keep_going: bool = False
+    ) -> dict[int, Failure]:
+        """Do tasks of a phase.
+
+        Args:
+            keep_going: a task that fails does not keep the others; returned are those that did, with their last cause.
+
+        Raises the error of the first task that fails, unless told to keep going; the pool is of no use after an error.
+        """
+        self.executor, self.listener, self.keep_going = executor, listener, keep_going
         self.num_active = self._num_active(executor)
         self.waiting, self.left = deque(ranks), len(ranks)
-        self.deaths: Counter[int] = Counter()
+        self.tries: Counter[int] = Counter()
+        self.failed: dict[int, Failure] = {}
         self.early_deaths = 0
         for worker in self.workers.values():
             self._next(worker)
-        if not self.workers:
+        if not self.workers and self.left:
             self._start(0)  # the first one compiles, if need be; the others find the kernels in the cache
         while self.left:
             if any(worker.ready for worker in self.workers.values()):
@@ -156,7 +185,9 @@ class WorkerPool:
                         self._start(number)
             for key, _ in self.selector.select(timeout=0.25):
                 self._hear(key.data)
+            self._end_hung()
             self.listener.poll()
+        return self.failed
 
     def _num_active(self, executor: LocalExecutor) -> int:
         """Workers that may work: in phases that use a GPU, one for each there is; all where there is none."""
@@ -189,7 +220,7 @@ class WorkerPool:
         if self.log_folder is None:
             return open(os.devnull, "ab")
         self.log_folder.mkdir(parents=True, exist_ok=True)
-        return open(self.log_folder / f"worker_{number}.log", "ab")
+        return open(self.log_folder / f"{self.name}_{number}.log", "ab")
 
     def _hear(self, worker: _Worker) -> None:
         heard = worker.events.read()
@@ -216,36 +247,58 @@ class WorkerPool:
             case "unready":
                 raise getattr(errors, event["kind"], RunError)(event["message"])
             case "failed":
-                kind = getattr(errors, event["kind"], RunError)
-                place = f"task {event['rank']} of {self.executor.phase.name} failed"
-                log = f"{self.executor.logs}/logs/task_{event['rank']:05d}.log"
-                detail = event["message"] if kind is not RunError else f"{event['kind']}: {event['message']}"
-                raise kind(f"{place}: {detail} (log: {log})")
+                worker.rank = None
+                failure = Failure(event["kind"], event["message"], "", "")
+                self._failed(event["rank"], failure, f"{self.executor.logs}/logs/task_{event['rank']:05d}.log")
+                self._next(worker)
 
     def _next(self, worker: _Worker) -> None:
         if self.waiting and worker.ready and worker.rank is None and worker.number < self.num_active:
             worker.give(self.executor.phase.name, self.waiting.popleft())
 
+    def _failed(self, rank: int, failure: Failure, log: str) -> None:
+        """A try of a task came to nothing: it goes back to the head of the queue, or was tried often enough."""
+        self.listener.forget(rank)
+        self.tries[rank] += 1
+        if not failure.is_final and self.tries[rank] < self.max_tries:
+            self.waiting.appendleft(rank)
+        elif self.keep_going:
+            self.failed[rank] = failure
+            self.left -= 1
+        else:
+            raise failure.error(f"task {rank} of {self.executor.phase.name}", f" (log: {log})")
+
+    def _end_hung(self) -> None:
+        if self.timeout_s is None:
+            return
+        for worker in self.workers.values():
+            if worker.rank is not None and time.monotonic() - worker.since > self.timeout_s + GRACE_S:
+                worker.hung = True
+                worker.process.kill()
+
     def _bury(self, worker: _Worker) -> None:
-        """A worker died: its task goes back to the head of the queue, and another one takes its place."""
+        """A worker died: another one takes its place, and its task."""
         self.selector.unregister(worker.events)
         code = worker.end(grace_s=2.0)
         del self.workers[worker.number]
-        log = f"{self.log_folder}/worker_{worker.number}.log"
+        log = f"{self.log_folder}/{self.name}_{worker.number}.log"
         if worker.rank is None:
             self.early_deaths += not worker.ready
-            if self.early_deaths > MAX_DEATHS:
+            if self.early_deaths > MAX_TRIES:
                 raise RunError(f"workers die before their first task (exit code {code}); see {log}")
         else:
-            self.listener.forget(worker.rank)
-            self.deaths[worker.rank] += 1
-            if self.deaths[worker.rank] > MAX_DEATHS:
-                raise RunError(
-                    f"task {worker.rank} of {self.executor.phase.name} killed its worker {MAX_DEATHS + 1} times "
-                    f"(exit code {code}; -9 is most often too little memory: try fewer --workers); see {log}"
-                )
-            self.waiting.appendleft(worker.rank)
+            failure = self._note_death(worker, code)
+            self._failed(worker.rank, failure, log)
             for idle in self.workers.values():
                 self._next(idle)
-        if not self.workers:
+        if not self.workers and self.left:
             self._start(worker.number)
+
+    def _note_death(self, worker: _Worker, code: int) -> Failure:
+        assert worker.rank is not None
+        if worker.hung:
+            kind, message = HUNG, f"not done after {self.timeout_s:g} s (execution.task_timeout_s)"
+        else:
+            hint = "; -9 is most often too little memory: try fewer --workers" if code == -9 else ""
+            kind, message = DIED, f"its worker died (exit code {code}{hint})"
+        return note_failure(self.run_path, self.executor.phase, worker.rank, kind, message)[-1]

@@ -6,12 +6,15 @@ layout that its users know: `logs/task_00000.log`, `completions/00000`, `stats/0
 
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from datatrove.executor.base import PipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
+from pipeline.failures import note_failure
 from pipeline.plan import Phase
 from pipeline.records import check_files, read_record
 from pipeline.runs import Run
@@ -19,8 +22,12 @@ from pipeline.stats import Stats
 from pipeline.task import Report, perform
 
 
+def no_report(stats: Stats) -> None:
+    """Nobody wants to know how a task gets on."""
+
+
 class TaskStep(PipelineStep):
-    """Does one task of a phase and commits it; hands no documents on."""
+    """Does one task of a phase and commits it; hands no documents on. Notes the task's failure."""
 
     name = "Tamis task"
     type = "SIEVE"
@@ -32,8 +39,12 @@ class TaskStep(PipelineStep):
         self.report = report
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        with self.track_time("task"):
-            record = perform(self.tamis_run, self.phase, rank, self.report)
+        try:
+            with self.track_time("task"), _watched(self.tamis_run.config.execution.task_timeout_s):
+                record = perform(self.tamis_run, self.phase, rank, self.report)
+        except Exception as error:
+            note_failure(self.tamis_run.path, self.phase, rank, type(error).__name__, str(error))
+            raise
         self._count(record.stats)
         yield from ()
 
@@ -45,6 +56,20 @@ class TaskStep(PipelineStep):
             self.stat_update(f"{name}/forwarded", value=stage["documents_out"])
             for rule, counts in stage["dropped"].items():
                 self.stat_update(f"dropped_{rule}", value=counts["documents"])
+
+
+@contextmanager
+def _watched(seconds: float | None) -> Iterator[None]:
+    """Say in this process's log where it hangs, should what is done here take longer; whoever gave it the task ends
+    it."""
+    if seconds is None:
+        yield
+        return
+    faulthandler.dump_traceback_later(seconds)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 class RecordedExecutor(PipelineExecutor):
@@ -63,3 +88,8 @@ class RecordedExecutor(PipelineExecutor):
 
     def mark_rank_as_completed(self, rank: int) -> None:
         """Nothing to do: the task wrote its record itself, as its last act."""
+
+    def get_incomplete_ranks(self, ranks: Any = None, skip_completed: bool | None = None) -> list[int]:
+        return [
+            rank for rank in (range(self.world_size) if ranks is None else ranks) if not self.is_rank_completed(rank)
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 import fsspec
@@ -34,6 +35,19 @@ def exists(path: str) -> bool:
 def size_of(path: str) -> int:
     fs, name = filesystem_of(path)
     return int(fs.size(name))
+
+
+def remove(path: str) -> None:
+    """Remove a file, if it is there."""
+    fs, name = filesystem_of(path)
+    if fs.exists(name):
+        fs.rm_file(name)
+
+
+def age_of(path: str) -> float:
+    """Seconds since a file was last changed, by this machine's clock."""
+    fs, name = filesystem_of(path)
+    return time.time() - fs.modified(name).timestamp()
 
 
 def etag_of(info: dict[str, Any]) -> str:

@@ -1,13 +1,14 @@
 """Configs: what they may say, and what they are told when they say something else."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.config import PRESETS, Config, dump_config, load_config
+from pipeline.config import PRESETS, Config, dump_config, load_config, profile_path
 from stages.contract import Allowed, Bounds
 from stages.errors import ConfigError
 
@@ -206,5 +207,39 @@ def test_any_text_is_a_config_or_a_config_error(text):
 
 def test_every_preset_is_installed_with_the_package():
     declared = tomllib.loads((PRESETS.parent / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
-    found = {path for pattern in declared["share/tamis/configs"] for path in PRESETS.parent.glob(pattern)}
-    assert found == set(PRESETS.iterdir())
+    found = {path for patterns in declared.values() for pattern in patterns for path in PRESETS.parent.glob(pattern)}
+    assert found == {path for path in PRESETS.rglob("*") if path.is_file()}
+
+
+def test_a_profile_says_what_a_config_leaves_open(write, tmp_path, monkeypatch):
+    profile = "execution:\n  workers: 9\n  slurm: {partition: cpu, memory_gb: 8, gpu: {partition: gpu}}\n"
+    monkeypatch.setenv("TAMIS_PROFILE", write(profile, "profile.yaml"))
+    own = GOOD + "  slurm: {memory_gb: 2}\n"
+    execution = load_config(write(own), profile=profile_path(), overrides=["execution.slurm.cpus=3"]).execution
+    assert execution.workers == 3, "the config's"
+    assert (execution.slurm.partition, execution.slurm.memory_gb, execution.slurm.cpus) == ("cpu", 2, 3)
+    assert execution.slurm.gpu.partition == "gpu"
+    assert load_config(write(own)).execution.slurm.partition == "", "only where it is asked for"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("stages: [gopher]", "profile.yaml:1: a profile has the key execution, and no 'stages'"),
+        (
+            "execution:\n  slurm: {partitoin: cpu}",
+            "2: execution.slurm has no field 'partitoin'. Did you mean 'partition'",
+        ),
+        ("execution:\n  slurm:\n    gpu: {tmie: 3}", "profile.yaml:3: execution.slurm.gpu has no field 'tmie'"),
+        ("execution:\n  slurm: {time: tomorrow}", "execution.slurm.time: String should match"),
+        ("execution:\n  slurm: {phases: {sieve: {mem: 3}}}", "execution.slurm.phases.sieve has no field 'mem'"),
+    ],
+)
+def test_a_wrong_profile_is_told_where(write, text, expected):
+    write(text, "profile.yaml")
+    assert expected in message(write(GOOD), profile=Path(write(text, "profile.yaml")))
+
+
+@pytest.mark.parametrize("path", sorted((PRESETS / "profiles").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_profile_that_comes_along_is_right(write, path):
+    assert load_config(write(GOOD), profile=path).execution.executor == path.stem

@@ -35,7 +35,8 @@ URLS = ["https://www.example.com/a", None, "http://b.spam.test:80/free-casino", 
 @pytest.fixture(scope="module")
 def lists(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lists")
-    for name, content in {"domains": "spam.test\n", "words": "casino\nfree\n"}.items():
+    items = "Die Katze sitzt auf der Matte und sieht aus dem Fenster.\n这只猫坐在垫子上，看着窗外。\n"
+    for name, content in {"domains": "spam.test\n", "words": "casino\nfree\n", "items": items}.items():
         (folder / f"{name}.txt").write_text(content)
     return folder
 
@@ -46,6 +47,7 @@ def stage(request, lists) -> Stage:
     fields = {
         "url": {"domains": str(lists / "domains.txt"), "suspect_words": str(lists / "words.txt")},
         "datatrove": {"filter": "FineWebQualityFilter"},
+        "decontamination": {"benchmarks": {"toy": str(lists / "items.txt")}},
     }
     if name == "datatrove":
         pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip install 'tamis[datatrove]'")

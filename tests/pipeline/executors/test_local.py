@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.executors import devices, local
-from pipeline.executors.local import WorkerPool
-from stages.errors import InputError, RunError
+from pipeline.executors.local import MAX_TRIES, WorkerPool
+from pipeline.failures import read_failures
+from stages.errors import InputError, RunError, StageError
 
 STAND_IN = """#!{python}
 import json, sys, time
@@ -27,6 +28,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.finished: list[int] = []
+        self.forgotten: list[int] = []
         self.started = time.monotonic()
         self.at_poll = lambda: None
 
@@ -34,7 +36,8 @@ class Watch:
 
     def update(self, rank: int, stats: dict) -> None: ...
 
-    def forget(self, rank: int) -> None: ...
+    def forget(self, rank: int) -> None:
+        self.forgotten.append(rank)
 
     def finish(self, rank: int, stats: dict) -> None:
         self.finished.append(rank)
@@ -58,7 +61,8 @@ def pool(tmp_path, monkeypatch):
     return make
 
 
-EXECUTOR = SimpleNamespace(phase=SimpleNamespace(name="01-sieve"), logs="logs")
+PHASE = SimpleNamespace(name="01-sieve", directory="phases/01-sieve-0")
+EXECUTOR = SimpleNamespace(phase=PHASE, logs="logs")
 
 
 def test_the_last_task_of_a_dead_worker_goes_to_an_idle_one(pool):
@@ -86,9 +90,56 @@ def test_workers_stay_for_the_next_phase(pool):
 
 
 def test_a_task_that_kills_its_workers_is_given_up(pool):
-    killed = "task 3 of 01-sieve killed its worker 6 times"
-    with pool("if rank == '3': sys.exit(9)") as workers, pytest.raises(RunError, match=killed):
+    killed = r"task 3 of 01-sieve failed: Died: its worker died \(exit code 9\)"
+    with pool("if rank == '3': sys.exit(9)") as workers:
+        with pytest.raises(RunError, match=killed):
+            workers.run(EXECUTOR, range(5), Watch())
+        assert len(read_failures(workers.run_path, PHASE, 3)) == MAX_TRIES
+
+
+FAILING = "if rank == '{rank}' and {when}: say(event='failed', rank={rank}, kind='{kind}', message='no'); continue"
+
+
+def test_a_fault_that_may_pass_is_tried_again(pool, tmp_path):
+    """Task 3 fails twice."""
+    act = f"""
+    import os
+    path = '{tmp_path}/tries'
+    tries = os.path.getsize(path) if os.path.exists(path) else 0
+    if rank == '3' and tries < 2:
+        open(path, 'a').write('x'); say(event='failed', rank=3, kind='OSError', message='no'); continue
+"""
+    watch = Watch()
+    with pool(act) as workers:
+        assert workers.run(EXECUTOR, range(5), watch) == {}
+    assert sorted(watch.finished) == list(range(5))
+    assert (tmp_path / "tries").read_text() == "xx"
+
+
+def test_one_that_will_not_pass_is_not_and_keeps_nobody(pool):
+    act = FAILING.format(rank=2, when=True, kind="StageError")
+    watch = Watch()
+    with pool(act) as workers:
+        failed = workers.run(EXECUTOR, range(5), watch, keep_going=True)
+    assert sorted(watch.finished) == [0, 1, 3, 4]
+    assert {rank: (failure.kind, failure.message) for rank, failure in failed.items()} == {2: ("StageError", "no")}
+    assert watch.forgotten == [2]
+    with pool(act) as workers, pytest.raises(StageError, match="task 2 of 01-sieve failed: no"):
         workers.run(EXECUTOR, range(5), Watch())
+
+
+def test_a_worker_that_hangs_is_ended_and_its_task_tried_again(pool, monkeypatch):
+    monkeypatch.setattr(local, "GRACE_S", 0.0)
+    watch = Watch()
+    with pool("if rank == '1' and number == '0': time.sleep(60)") as workers:
+        workers.timeout_s = 0.5
+        workers.run(EXECUTOR, range(6), watch)
+        assert sorted(watch.finished) == list(range(6))
+        assert all(failure.kind == "Hung" for failure in read_failures(workers.run_path, PHASE, 1))
+    with pool("time.sleep(60)") as workers:
+        workers.timeout_s, workers.max_tries = 0.2, 2
+        with pytest.raises(RunError, match=r"task \d of 01-sieve failed: Hung: not done after 0.2 s \(execution"):
+            workers.run(EXECUTOR, range(2), Watch())
 
 
 def test_what_a_worker_says_of_its_start_is_the_error(pool):

@@ -1,0 +1,60 @@
+"""Where a run stands, from its records alone: for runs that no single process watches, and on any machine that sees
+the run directory."""
+
+from __future__ import annotations
+
+import calendar
+import time
+from typing import Any
+
+from pipeline import stats as counting
+from pipeline.io.files import age_of, exists, write_json
+from pipeline.progress import WRITE_EVERY_S, check_rejected
+from pipeline.runs import Run
+
+SHARE = 20
+"""Looking at all records may take one part in so many of the time between two looks."""
+
+
+def standing(run: Run) -> dict[str, Any]:
+    """A snapshot as `stats.json` has it."""
+    began = time.monotonic()
+    description = run.description
+    total = counting.empty(stage.name for stage in run.config.stages)
+    parts, current, done = [total], "", 0
+    num_tasks: int | None = 0
+    for phase in run.plan.phases:
+        current, num_tasks = phase.name, run.num_tasks(phase)
+        records = run.records(phase)
+        parts += [record.stats for record in records]
+        done = len(records)
+        if num_tasks is None or done < num_tasks:
+            break
+    started = calendar.timegm(time.strptime(description["started"], "%Y-%m-%dT%H:%M:%SZ"))
+    return {
+        "state": description["state"],
+        "phase": current,
+        "tasks": {"done": done, "done_before": done, "total": num_tasks or 0, "running": 0},
+        "phase_seconds": 0.0,
+        "workers": 0,
+        "worker_deaths": 0,
+        "wall_seconds": round(description.get("seconds", max(time.time() - started, 0.0)), 3),
+        "start_up_seconds": 0.0,
+        **counting.merge(parts),
+        "look_seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def refresh(run: Run, *, always: bool = False) -> None:
+    """Rewrite `stats.json` from the records if it is old, so that many jobs keep it fresh and none has to."""
+    path = f"{run.path}/stats.json"
+    if not always and exists(path):
+        look_seconds = run.stats.get("look_seconds", 0.0)
+        if age_of(path) < max(WRITE_EVERY_S, SHARE * look_seconds):
+            return
+    write_json(path, standing(Run(run.path)))
+
+
+def check_errors(run: Run) -> None:
+    """Raises InputError when more records than `max_errors` could not be read."""
+    check_rejected(standing(run), run.config.execution.max_errors, run.path)

@@ -1,0 +1,85 @@
+"""Text to token ids and back, with the ids that tiktoken gives, several times as fast.
+
+Text is split as Llama 3's regular expression does (`kernels_pretokens`); a pre-token met before is looked up in a memo
+of fixed size, a new one is merged (`kernels_merges`). Special tokens that are written in a text are text: they encode
+to ordinary tokens, as `tiktoken.Encoding.encode_ordinary` does, so no document can place one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.text.batch import Utf8
+from stages.tokens import kernels_bpe
+from stages.tokens.unicode_split import split_classes
+from stages.tokens.vocabulary import Vocabulary
+
+SHORT_SETS = 1 << 17
+LONG_SETS = 1 << 15
+"""Sets of the two parts of the memo, of 64 and 256 bytes: 8 MiB each."""
+_SPARE = 8
+"""Ids beyond the last that the kernel may write to."""
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Ids of `n` documents: those of document `d` are `values[offsets[d]:offsets[d + 1]]`."""
+
+    values: npt.NDArray[np.uint32]
+    offsets: npt.NDArray[np.int64]
+
+
+class Memo:
+    """Pre-tokens met before, and their ids: 16 MiB, whatever passes through."""
+
+    def __init__(self, short_sets: int = SHORT_SETS, long_sets: int = LONG_SETS) -> None:
+        self.parts = (np.zeros((short_sets, 2, 4), np.uint64), np.zeros((long_sets, 2, 16), np.uint64))
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(part.nbytes for part in self.parts)
+
+
+class Encoder:
+    """A byte-level vocabulary at work. Threads may share it: each call takes a memo that no other call has."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._tables = (
+            vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.words, vocabulary.slots,
+            vocabulary.token_bytes, vocabulary.token_starts,
+        )  # fmt: skip
+        self._memos: list[Memo] = []
+
+    def encode(self, utf8: Utf8) -> Ids:
+        """Ids of every document; none for an empty text. The text is valid UTF-8."""
+        size = int(utf8.offsets[-1] - utf8.offsets[0])
+        out, offsets = np.empty(size + _SPARE, np.uint32), np.empty(len(utf8.offsets), np.int64)
+        try:
+            memo = self._memos.pop()
+        except IndexError:
+            memo = Memo()
+        count = kernels_bpe.encode(utf8.data, utf8.offsets, split_classes(), self._tables, memo.parts, out, offsets)
+        self._memos.append(memo)
+        return Ids(out[:count], offsets)
+
+    def encode_text(self, text: str) -> npt.NDArray[np.uint32]:
+        """Ids of one text: for names and tests."""
+        data = np.frombuffer(text.encode(), np.uint8)
+        return self.encode(Utf8(data, np.array([0, len(data)], np.int64))).values
+
+    def decode(self, ids: npt.NDArray[np.uint32]) -> bytes:
+        """The bytes that ids stand for, special tokens as they are written; a cut through a character stays one.
+
+        Raises ValueError for an id that the vocabulary does not have.
+        """
+        ids = np.ascontiguousarray(ids, np.uint32)
+        if len(ids) and int(ids.max()) >= self.vocabulary.num_ids:
+            raise ValueError(f"id {int(ids.max())}: the vocabulary ends at {self.vocabulary.num_ids - 1}")
+        starts = self.vocabulary.token_starts
+        out = np.empty(int((starts[ids.astype(np.int64) + 1] - starts[ids]).sum()), np.uint8)
+        kernels_bpe.decode(ids, self.vocabulary.token_bytes, starts, out)
+        return out.tobytes()

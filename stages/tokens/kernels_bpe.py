@@ -1,0 +1,235 @@
+"""Documents to token ids and back, with a memo of pre-tokens met before.
+
+The memo has two parts of fixed size, both caches with two places in each set, the one used last before the other;
+keys are the bytes themselves, so an answer is never wrong, and a new entry pushes the older one of its set out.
+
+`short_memo`: `uint64[sets, 2, 4]`, for pre-tokens of at most 15 bytes and 6 ids: two words of key (the bytes, zeros, the
+length in the last byte), two words of ids, three of 20 bits in each and their number in the top four bits of the first.
+A set is one line of the processor's cache.
+`long_memo`: `uint64[sets, 2, 16]`, for those of at most 63 bytes and 21 ids: eight words of key alike, one with the
+number of ids, seven of ids.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls
+from __future__ import annotations
+
+import numpy as np
+from numba import int32, int64, njit, types, uint8, uint32, uint64, void
+
+from stages.text.kernels import BYTES, INT64S, add_block, finish, load_block, load_rest
+from stages.tokens.kernels_merges import SHORT, find_token, merge_long, merge_short
+from stages.tokens.kernels_pretokens import SPLIT_CLASSES, fill_leads, split_window
+
+SHORT_BYTES, SHORT_IDS = 15, 6
+LONG_BYTES, LONG_IDS = 63, 21
+WINDOW = 2048
+"""Pre-tokens that are split before they are encoded."""
+ID_BITS = 20
+
+_LOW_MASKS = np.array([(1 << 8 * min(n, 8)) - 1 for n in range(16)], np.uint64)
+_HIGH_MASKS = np.array([(1 << 8 * max(n - 8, 0)) - 1 for n in range(16)], np.uint64)
+_ID_MASK, _S20, _S40, _S60 = (np.uint64(value) for value in ((1 << ID_BITS) - 1, ID_BITS, 2 * ID_BITS, 60))
+_S56 = np.uint64(56)
+_PRIME_1, _PRIME_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC4CEB9FE1A85EC53)
+_S32 = np.uint64(32)
+
+_WORDS = types.Array(uint64, 1, "C", readonly=True)
+TABLES = types.Tuple(
+    (
+        int32[::1],  # byte_ids
+        int32[::1],  # byte_pairs
+        uint64[::1],  # pairs
+        uint64[:, ::1],  # words
+        int32[::1],  # slots
+        BYTES,  # token_bytes
+        INT64S,  # token_starts
+    )
+)
+MEMO = types.Tuple((uint64[:, :, ::1], uint64[:, :, ::1]))
+
+
+@njit
+def _encode_new(data, low, high, tables, scratch, out, o):
+    """Ids of a pre-token that no memo knows; returns where they end."""
+    byte_ids, byte_pairs, pairs, _, slots, token_bytes, token_starts = tables
+    token = find_token(data, low, high, slots, token_bytes, token_starts)
+    if token >= 0:
+        out[o] = token
+        o += 1
+    elif high - low <= SHORT:
+        o = merge_short(data, low, high, byte_ids, byte_pairs, pairs, scratch, out, o)
+    else:
+        o = merge_long(data, low, high, byte_ids, byte_pairs, pairs, out, o)
+    return o
+
+
+@njit
+def _encode_long(data, low, high, tables, memo, key, scratch, out, o):
+    """Ids of a pre-token that the short memo does not hold, through the long one; returns where they end."""
+    n = high - low
+    if n > LONG_BYTES:
+        return _encode_new(data, low, high, tables, scratch, out, o)
+    h = uint64(n)
+    for k in range(8):
+        start = low + 8 * k
+        key[k] = uint64(0)
+        if start + 8 <= high:
+            key[k] = load_block(data, start)
+        elif start < high:
+            key[k] = load_rest(data, start, high)
+        h = add_block(h, key[k])
+    key[7] |= uint64(n) << _S56
+    places = memo[finish(h) & uint64(memo.shape[0] - 1)]
+    for place in range(2):
+        entry = places[place]
+        k = 0
+        while k < 8 and entry[k] == key[k]:
+            k += 1
+        if k == 8:
+            count = int64(entry[8])
+            for i in range(count):
+                out[o + i] = uint32((entry[9 + i // 3] >> uint64(ID_BITS * (i % 3))) & _ID_MASK)
+            if place:
+                for k in range(16):
+                    places[0, k], places[1, k] = places[1, k], places[0, k]
+            return o + count
+    first = o
+    o = _encode_new(data, low, high, tables, scratch, out, o)
+    if o - first <= LONG_IDS:
+        for k in range(16):
+            places[1, k] = places[0, k]
+            places[0, k] = key[k] if k < 8 else uint64(0)
+        places[0, 8] = uint64(o - first)
+        for i in range(o - first):
+            places[0, 9 + i // 3] |= uint64(out[first + i]) << uint64(ID_BITS * (i % 3))
+    return o
+
+
+@njit
+def _word_slot(key_0, key_1):
+    """Where a short pre-token's row is looked for, before it is cut to the size of a table."""
+    h = key_0 * _PRIME_1 ^ key_1 * _PRIME_2
+    h ^= h >> _S32
+    return (h * _PRIME_1) >> _S32
+
+
+@njit
+def _encode_window(data, start, stops, m, tables, memo, key, scratch, out, o):
+    """Ids of the pre-tokens that end at `stops[:m]`; returns where they end."""
+    byte_ids, byte_pairs, pairs, words, _, _, _ = tables
+    short_memo, long_memo = memo
+    mask, word_mask = uint64(short_memo.shape[0] - 1), uint64(words.shape[0] - 1)
+    safe = data.shape[0] - 16
+    for k in range(m):
+        stop = stops[k]
+        n = stop - start
+        if n > SHORT_BYTES:
+            o = _encode_long(data, start, stop, tables, long_memo, key, scratch, out, o)
+            start = stop
+            continue
+        key_0 = key_1 = uint64(0)
+        if start <= safe:
+            key_0 = load_block(data, start) & _LOW_MASKS[n]
+            key_1 = load_block(data, start + 8) & _HIGH_MASKS[n]
+        elif n >= 8:
+            key_0 = load_block(data, start)
+            key_1 = load_rest(data, start + 8, stop)
+        else:
+            key_0 = load_rest(data, start, stop)
+        key_1 |= uint64(n) << _S56
+        h = _word_slot(key_0, key_1)
+        slot = h & mask
+        if short_memo[slot, 0, 0] != key_0 or short_memo[slot, 0, 1] != key_1:
+            known = short_memo[slot, 1, 0] == key_0 and short_memo[slot, 1, 1] == key_1
+            ids_0, ids_1 = short_memo[slot, 1, 2], short_memo[slot, 1, 3]
+            if not known:
+                word = h & word_mask
+                while words[word, 1] and (words[word, 0] != key_0 or words[word, 1] != key_1):
+                    word = (word + uint64(1)) & word_mask
+                ids_0, ids_1 = words[word, 2], uint64(0)
+                if not ids_0:
+                    first = o
+                    o = merge_short(data, start, stop, byte_ids, byte_pairs, pairs, scratch, out, o)
+                    if o - first > SHORT_IDS:
+                        start = stop
+                        continue
+                    ids_0 = uint64(o - first) << _S60
+                    for i in range(o - first):
+                        if i < 3:
+                            ids_0 |= uint64(out[first + i]) << uint64(ID_BITS * i)
+                        else:
+                            ids_1 |= uint64(out[first + i]) << uint64(ID_BITS * (i - 3))
+                    o = first
+            for i in range(4):
+                short_memo[slot, 1, i] = short_memo[slot, 0, i]
+            short_memo[slot, 0, 0], short_memo[slot, 0, 1] = key_0, key_1
+            short_memo[slot, 0, 2], short_memo[slot, 0, 3] = ids_0, ids_1
+        ids = short_memo[slot, 0, 2]
+        out[o] = uint32(ids & _ID_MASK)
+        out[o + 1] = uint32((ids >> _S20) & _ID_MASK)
+        out[o + 2] = uint32((ids >> _S40) & _ID_MASK)
+        count = int64(ids >> _S60)
+        if count > 3:
+            ids = short_memo[slot, 0, 3]
+            out[o + 3] = uint32(ids & _ID_MASK)
+            out[o + 4] = uint32((ids >> _S20) & _ID_MASK)
+            out[o + 5] = uint32((ids >> _S40) & _ID_MASK)
+        o += count
+        start = stop
+    return o
+
+
+@njit(
+    int64(BYTES, INT64S, SPLIT_CLASSES, TABLES, MEMO, uint32[::1], int64[::1]), nogil=True, cache=True
+)
+def encode(data, offsets, classes, tables, memo, out, out_offsets):
+    """Ids of every document, one after the other.
+
+    Args:
+        data, offsets: UTF-8 of `n` documents.
+        out: `uint32[]`, room for as many ids as there are bytes, and 8 more.
+        out_offsets: `int64[n + 1]`, written: the ids of document `d` are `out[out_offsets[d]:out_offsets[d + 1]]`.
+
+    Returns the number of ids.
+    """
+    scratch = np.empty((4, SHORT + 1), np.int32)
+    stops, key, leads = np.empty(WINDOW, np.int64), np.empty(8, np.uint64), np.empty(256, np.uint8)
+    fill_leads(classes, leads)
+    o = out_offsets[0] = int64(0)
+    for d in range(offsets.shape[0] - 1):
+        i, high = offsets[d], offsets[d + 1]
+        while i < high:
+            start = i
+            m, i = split_window(data, i, high, classes, leads, stops)
+            o = _encode_window(data, start, stops, m, tables, memo, key, scratch, out, o)
+        out_offsets[d + 1] = o
+    return o
+
+
+@njit(void(types.Array(uint32, 1, "C", readonly=True), BYTES, INT64S, uint8[::1]), nogil=True, cache=True)
+def decode(ids, token_bytes, token_starts, out):
+    """Bytes of ids, one after the other; `out` is as long as they are together."""
+    o = int64(0)
+    for k in range(ids.shape[0]):
+        for i in range(token_starts[ids[k]], token_starts[ids[k] + uint32(1)]):
+            out[o] = token_bytes[i]
+            o += 1
+
+
+@njit(void(BYTES, INT64S, uint64[:, ::1]), nogil=True, cache=True)
+def fill_words(token_bytes, token_starts, words):
+    """Enter every token of at most 15 bytes into the table of `words`, which has rows like those of the short memo and
+    comes in filled with zeros."""
+    mask = uint64(words.shape[0] - 1)
+    for token in range(token_starts.shape[0] - 1):
+        low, high = token_starts[token], token_starts[token + 1]
+        if high - low <= SHORT_BYTES:
+            key_0 = load_rest(token_bytes, low, min(high, low + 8)) if high - low < 8 else load_block(token_bytes, low)
+            key_1 = uint64(high - low) << _S56
+            if high - low > 8:
+                key_1 |= load_rest(token_bytes, low + 8, high)
+            slot = _word_slot(key_0, key_1) & mask
+            while words[slot, 1]:
+                slot = (slot + uint64(1)) & mask
+            words[slot, 0], words[slot, 1] = key_0, key_1
+            words[slot, 2] = uint64(1) << _S60 | uint64(token)
