@@ -115,12 +115,17 @@ def sample_size(k: int) -> int:
 
 def nearest(vectors: Halves, centroids: Halves, count: int, products: Products) -> tuple[Int64s, Singles]:
     """The nearest of all centroids, as `Centroids.nearest` gives them."""
-    block = products.block(centroids)
+    starts = range(0, max(1, len(centroids)), MAX_FLAT)
+    blocks = [products.block(centroids[start : start + MAX_FLAT]) for start in starts]
     index = np.empty((len(vectors), count), np.int64)
     similarity = np.empty((len(vectors), count), np.float32)
     for start in range(0, len(vectors), products.tile):
         rows = slice(start, start + products.tile)
-        candidates = products.largest(products.block(vectors[rows]), block, count + SPARE)
+        own = products.block(vectors[rows])
+        found = [products.largest(own, block, count + SPARE) for block in blocks]
+        candidates = np.hstack(
+            [np.where(part < 0, -1, part + first) for part, first in zip(found, starts, strict=True)]
+        )
         index[rows], similarity[rows] = _ranked(vectors[rows], centroids, candidates, count)
     return index, similarity
 

@@ -48,6 +48,7 @@ def stage(request, lists) -> Stage:
         "url": {"domains": str(lists / "domains.txt"), "suspect_words": str(lists / "words.txt")},
         "datatrove": {"filter": "FineWebQualityFilter"},
         "decontamination": {"benchmarks": {"toy": str(lists / "items.txt")}},
+        "semantic_decontamination": {"benchmarks": {"toy": str(lists / "items.txt")}},
     }
     if name == "datatrove":
         pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip install 'tamis[datatrove]'")
@@ -91,7 +92,7 @@ def test_signals_have_their_declared_types(stage):
             assert len(columns[name]) == len(texts)
         assert after.num_rows == len(texts)
         new = set(after.signals) - set(with_needs(stage, batch_of(texts)).signals)
-        assert new == {f"{stage.name}.{name}" for name in columns}
+        assert new == {f"{stage.name}.{name}" for name in [*columns, *stage.attachments()]}
 
 
 def test_any_split_gives_the_same_answer(stage):
