@@ -257,6 +257,9 @@ def main() -> None:
     parser.add_argument("--model", default="static")
     parser.add_argument("--parts", default="recall,speed,planted,million")
     parser.add_argument("--num", type=int, default=10**6, help="vectors of `million`")
+    parser.add_argument(
+        "--limit", type=int, default=60_000, help="paragraphs of the other parts; slow models want fewer"
+    )
     parser.add_argument("--repetitions", type=int, default=5)
     options = parser.parse_args()
     parts = options.parts.split(",")
@@ -264,18 +267,18 @@ def main() -> None:
     from tests.reference.oracle import data_path
 
     files = options.files or [data_path("web_sample.parquet")]
-    texts = list(paragraphs(files, options.column, options.num if "million" in parts else 60_000))
+    texts = list(paragraphs(files, options.column, max(options.limit, options.num if "million" in parts else 0)))
     began = time.perf_counter()
     vectors = encoded(texts, options.model)
     print(f"{len(texts):,} paragraphs, encoded by {options.model} in {time.perf_counter() - began:.0f} s")
     if "speed" in parts:
         speed(vectors, options.repetitions)
     if "recall" in parts:
-        recall(vectors[:60_000])
+        recall(vectors[: options.limit])
     if "planted" in parts:
         from benchmarks.semantic_planted import planted
 
-        planted(texts[:50_000], vectors[:50_000], options.model)
+        planted(vectors[: min(50_000, options.limit)], options.model)
     if "million" in parts:
         million(vectors, options.num)
 

@@ -54,7 +54,7 @@ def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Tab
     """What is to be said of the documents of a corpus that is one partition."""
     links = between_two(links)
     labels = np.column_stack(components(edges_of(links)))
-    members = collect(space.ranks, labels)
+    members = collect(barrier, space.ranks, labels)
     return settle(barrier, space, members, clustered(links, labels))
 
 
@@ -80,8 +80,9 @@ def clustered(links: pa.Table, labels: UInt64s) -> pa.Table:
     return links.add_column(0, "cluster", pa.array(labels[:, 1][places]))
 
 
-def collect(ranks: Sequence[tuple[Source, int]], labels: UInt64s) -> pa.Table:
-    """Profiles of the documents of some tasks that are in a cluster, or stand for others, with their clusters first.
+def collect(barrier: Deduplication, ranks: Sequence[tuple[Source, int]], labels: UInt64s) -> pa.Table:
+    """Profiles of the documents of some tasks that are in a cluster, or stand for others (all if the barrier wants
+    them), with their clusters first.
 
     Args:
         labels: (address, cluster) in ascending order.
@@ -96,7 +97,8 @@ def collect(ranks: Sequence[tuple[Source, int]], labels: UInt64s) -> pa.Table:
         clusters = cluster_numbers(addresses)
         clusters[linked] = labels[places[linked], 1]
         profiles = profiles.add_column(0, "cluster", pa.array(clusters))
-        found.append(profiles.filter(pa.array(linked | (profiles["copies"].to_numpy() > 1))))
+        wanted = linked | (profiles["copies"].to_numpy() > 1) | barrier.tells_of_all
+        found.append(profiles.filter(pa.array(wanted)))
     return concat(found)
 
 
@@ -115,7 +117,7 @@ def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Ta
         keys[1:1] = [np.where(own, priority, b"")]
     members = members.take(pa.array(np.lexsort(keys)))
     found = barrier.settle(members.drop_columns(["id"]), links.drop_columns(["cluster"]))
-    kept, addresses = found["kept"].to_numpy(), members["address"].to_numpy()
+    kept, addresses = pc.coalesce(found["kept"], found["address"]).to_numpy(), members["address"].to_numpy()
     order = np.argsort(addresses)
     ids = members["id"].take(pa.array(order[np.searchsorted(addresses, kept, sorter=order)]))
     return found.append_column("kept_id", ids).append_column("kept_run", space.run_of(kept))
@@ -129,6 +131,12 @@ class Step:
     segment: Segment
     phase: Phase
     rank: int
+
+    @property
+    def barrier(self) -> Deduplication:
+        barrier = self.segment.barrier
+        assert isinstance(barrier, Deduplication)
+        return barrier
 
     @property
     def num_partitions(self) -> int:
@@ -228,7 +236,7 @@ def _collect(step: Step) -> list[Written]:
     for file in step.files(step.before, "roots"):
         roots = look_up_roots(_array(read_all(step.run.path, file)), roots)
     labels[:, 1] = cluster_numbers(unscatter(roots))
-    members = collect(step.space.group(step.rank, step.num_groups), labels)
+    members = collect(step.barrier, step.space.group(step.rank, step.num_groups), labels)
     written = [step.write("members", members, key_firsts(step.num_partitions))]
     links = list(step.files(step.segment.phase("resolve"), "links"))
     if links:
@@ -240,9 +248,7 @@ def _collect(step: Step) -> list[Written]:
 def _settle(step: Step) -> list[Written]:
     members = step.part(step.before, "members")
     links = [read_part(step.run.path, file, step.rank) for file in step.files(step.before, "links")]
-    barrier = step.segment.barrier
-    assert isinstance(barrier, Deduplication)
-    found = settle(barrier, step.space, members, concat(links) if links else NO_LINKS)
+    found = settle(step.barrier, step.space, members, concat(links) if links else NO_LINKS)
     return [step.write("resolution", found, step.space.own.firsts)]
 
 

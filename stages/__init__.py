@@ -35,6 +35,7 @@ REGISTRY = {
     "diversity": "stages.dedup.diversity:Diversity",
     "substring": "stages.dedup.substring:Substring",
     "decontamination": "stages.decontamination:Decontamination",
+    "semantic_decontamination": "stages.semantic_decontamination:SemanticDecontamination",
     "pii": "stages.pii:Pii",
     "code": "stages.heuristics.code:Code",
     "quality": "stages.quality:Quality",

@@ -6,12 +6,14 @@ index = NgramIndex.of(items, ngram_size=13, min_words=8)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import AfterValidator, BeforeValidator
 
 from stages.dedup.folded import FoldedWords
 from stages.dedup.lines import Listed
@@ -25,6 +27,27 @@ _BITS_A_NGRAM = 16
 """At least, in a filter; of which three are set."""
 _TEXT_ENDINGS, _JSON_ENDINGS = (".txt", ".text"), (".jsonl", ".ndjson", ".json")
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz")
+
+
+def _one_file_will_do(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: (files,) if isinstance(files, str) else files for name, files in value.items()}
+
+
+def _named(benchmarks: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    if not benchmarks:
+        raise ValueError("name a benchmark and its files: {gsm8k: gsm8k/test.jsonl:question+answer}")
+    for name, files in benchmarks.items():
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise ValueError(f"benchmark '{name}': a name has letters, digits and _ . - alone")
+        if not files:
+            raise ValueError(f"benchmark '{name}' has no files")
+    return benchmarks
+
+
+Benchmarks = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_one_file_will_do), AfterValidator(_named)]
+"""Files by the name of the benchmark; a single one needs no list."""
 
 
 class Item(NamedTuple):

@@ -253,6 +253,8 @@ class Deduplication(Barrier):
     """Columns of the sketch that tell of the document, not of the row: they are kept apart, and come to `settle`."""
     settled_by: ClassVar[tuple[str, ...]] = ()
     """Fields that only `settle` depends on."""
+    tells_of_all: ClassVar[bool] = False
+    """`settle` is also shown the documents that are linked to none, each of them a cluster."""
 
     @abstractmethod
     def resolve(self, rows: pa.Table) -> pa.Table:
@@ -260,8 +262,9 @@ class Deduplication(Barrier):
 
     @abstractmethod
     def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
-        """Who is kept of whole clusters: `address`, `kept` (uint64, of the same cluster; itself if it is kept), columns
-        of its own; a row for each document of this run that there is anything to be said of.
+        """Who is kept of whole clusters: `address`, `kept` (uint64, of the same cluster; itself if it is kept; null for
+        one that repeats none), columns of its own; a row for each document of this run that there is anything to be
+        said of.
 
         Args:
             members: all documents of some clusters, cluster by cluster and in order of preference: `cluster` (uint64),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
@@ -11,9 +10,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from stages.benchmark_items import NgramIndex, file_and_columns, read_items
+from stages.benchmark_items import Benchmarks, NgramIndex, file_and_columns, read_items
 from stages.contract import Allowed, Bounds, Count, Label, Map, Ratio, Signals
 from stages.dedup.folded import FoldedWords
 from stages.dedup.passages import Passages, cut_passages
@@ -60,7 +59,7 @@ class Decontamination(Map):
     removed_char_ratio: Ratio = Bounds()
     """Code points cut out, over code points of the text before."""
 
-    benchmarks: dict[str, tuple[str, ...]] = Field({}, validate_default=True)
+    benchmarks: Benchmarks = Field({}, validate_default=True)
     """Files by the benchmark's name: `{gsm8k: gsm8k/test.jsonl:question+answer, mmlu: [a.parquet:question+choices]}`.
     JSON lines or Parquet, with the columns that make up an item (`text` if none are named; all strings in lists and
     objects count), or text with an item a line; paths or URLs, perhaps compressed."""
@@ -72,25 +71,6 @@ class Decontamination(Map):
     """Words of the shortest item that is looked for; at most `ngram_size`. Eight is the least in GPT-3's analysis."""
     margin_words: int = Field(35, ge=0)
     """Words that are cut on both sides of a passage as well: about GPT-3's 200 characters of English."""
-
-    @field_validator("benchmarks", mode="before")
-    @classmethod
-    def _one_file_will_do(cls, value: object) -> object:
-        if not isinstance(value, Mapping):
-            return value
-        return {name: (files,) if isinstance(files, str) else files for name, files in value.items()}
-
-    @field_validator("benchmarks")
-    @classmethod
-    def _has_names(cls, benchmarks: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        if not benchmarks:
-            raise ValueError("name a benchmark and its files: {gsm8k: gsm8k/test.jsonl:question+answer}")
-        for name, files in benchmarks.items():
-            if not re.fullmatch(r"[\w.-]+", name):
-                raise ValueError(f"benchmark '{name}': a name has letters, digits and _ . - alone")
-            if not files:
-                raise ValueError(f"benchmark '{name}' has no files")
-        return benchmarks
 
     @model_validator(mode="after")
     def _short_items_are_short(self) -> Decontamination:

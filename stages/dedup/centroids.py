@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from stages.dedup.products import NumpyProducts, Products
-from stages.dedup.vectors import Halfs, Int64s, Singles, plain_matrix, to_column
+from stages.dedup.vectors import Halves, Int64s, Singles, plain_matrix, to_column
 
 MAX_FLAT = 2048
 """Centroids up to which there is one level."""
@@ -42,12 +42,12 @@ class Centroids:
     Those of upper centroid `u` are `lower[starts[u]:starts[u + 1]]`.
     """
 
-    lower: Halfs
-    upper: Halfs
+    lower: Halves
+    upper: Halves
     starts: Int64s
 
     @classmethod
-    def of(cls, sample: Halfs, k: int, products: Products | None = None) -> Centroids:
+    def of(cls, sample: Halves, k: int, products: Products | None = None) -> Centroids:
         """At most `k` centroids of a sample, in two levels if that is past `MAX_FLAT`.
 
         Args:
@@ -86,7 +86,7 @@ class Centroids:
     def __len__(self) -> int:
         return len(self.lower)
 
-    def nearest(self, vectors: Halfs, count: int, products: Products) -> tuple[Int64s, Singles]:
+    def nearest(self, vectors: Halves, count: int, products: Products) -> tuple[Int64s, Singles]:
         """The nearest centroids of each vector in order, `int64[n, count]`, and their cosine similarities, `float32`.
 
         -1 where there are fewer than `count`. In two levels those below the `UPPER_PROBES` nearest upper centroids are
@@ -113,19 +113,24 @@ def sample_size(k: int) -> int:
     return min(k * SAMPLE_PER_CENTROID, MAX_SAMPLE)
 
 
-def nearest(vectors: Halfs, centroids: Halfs, count: int, products: Products) -> tuple[Int64s, Singles]:
+def nearest(vectors: Halves, centroids: Halves, count: int, products: Products) -> tuple[Int64s, Singles]:
     """The nearest of all centroids, as `Centroids.nearest` gives them."""
-    block = products.block(centroids)
+    starts = range(0, max(1, len(centroids)), MAX_FLAT)
+    blocks = [products.block(centroids[start : start + MAX_FLAT]) for start in starts]
     index = np.empty((len(vectors), count), np.int64)
     similarity = np.empty((len(vectors), count), np.float32)
     for start in range(0, len(vectors), products.tile):
         rows = slice(start, start + products.tile)
-        candidates = products.largest(products.block(vectors[rows]), block, count + SPARE)
+        own = products.block(vectors[rows])
+        found = [products.largest(own, block, count + SPARE) for block in blocks]
+        candidates = np.hstack(
+            [np.where(part < 0, -1, part + first) for part, first in zip(found, starts, strict=True)]
+        )
         index[rows], similarity[rows] = _ranked(vectors[rows], centroids, candidates, count)
     return index, similarity
 
 
-def _ranked(vectors: Halfs, centroids: Halfs, candidates: Int64s, count: int) -> tuple[Int64s, Singles]:
+def _ranked(vectors: Halves, centroids: Halves, candidates: Int64s, count: int) -> tuple[Int64s, Singles]:
     from stages.dedup import kernels_semantic as kernels
 
     index = np.empty((len(vectors), count), np.int64)
@@ -136,7 +141,7 @@ def _ranked(vectors: Halfs, centroids: Halfs, candidates: Int64s, count: int) ->
     return index, similarity
 
 
-def kmeans(sample: Halfs, k: int, products: Products) -> Halfs:
+def kmeans(sample: Halves, k: int, products: Products) -> Halves:
     """At most `k` distinct centroids of unit length. The sample's rows are distinct, in the order of their hashes."""
     from stages.dedup import kernels_semantic as kernels
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from stages.dedup.centroids import kmeans, nearest, sample_size
 from stages.dedup.products import Products
-from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, hashes
+from stages.dedup.vectors import Halves, Int64s, Mask, Singles, hashes
 
 MAX_BLOCKS = 16
 """Blocks of a cluster that are kept; of larger clusters the others are made again when they are needed."""
@@ -45,7 +45,7 @@ class Search:
     num_probes: int = 2
     max_cluster: int = 1 << 15
 
-    def links(self, vectors: Halfs, stored: Mask, products: Products, depth: int = 0) -> Links:
+    def links(self, vectors: Halves, stored: Mask, products: Products, depth: int = 0) -> Links:
         """Pairs of two stored vectors, and of a stored and another one, whose similarity reaches a bound.
 
         Args:
@@ -80,7 +80,7 @@ class _Block:
     multiplied: Any
 
     @classmethod
-    def of(cls, places: Int64s, vectors: Halfs, products: Products) -> _Block:
+    def of(cls, places: Int64s, vectors: Halves, products: Products) -> _Block:
         from stages.dedup import kernels_semantic as kernels
 
         singles, squared = vectors.astype(np.float32), np.empty(len(vectors))
@@ -91,7 +91,7 @@ class _Block:
 class _Cluster:
     """The search for pairs in one cluster: what is known so far of its documents."""
 
-    def __init__(self, search: Search, vectors: Halfs, stored: Mask, products: Products) -> None:
+    def __init__(self, search: Search, vectors: Halves, stored: Mask, products: Products) -> None:
         self.search, self.vectors, self.products = search, vectors, products
         self.stored, self.others = np.flatnonzero(stored), np.flatnonzero(~stored)
         num_bounds = len(search.bounds)

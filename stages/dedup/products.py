@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from stages.dedup.vectors import Halfs, Int64s, Singles
+from stages.dedup.vectors import Halves, Int64s, Singles
 from stages.errors import ConfigError, MissingPartError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -33,7 +33,7 @@ class Products(Protocol):
     tile: int
     """Rows of the blocks that are multiplied at a time."""
 
-    def block(self, vectors: Halfs) -> Any:
+    def block(self, vectors: Halves) -> Any:
         """Vectors of unit length, up to rounding, where and as they are multiplied."""
 
     def near(self, a: Any, b: Any, floor: float, diagonal: bool) -> Near:
@@ -55,7 +55,7 @@ class NumpyProducts:
         self._tile = np.empty(places, np.float32)
         self._near = Near(np.empty(places, np.int32), np.empty(places, np.int32), np.empty(places, np.float32))
 
-    def block(self, vectors: Halfs) -> Singles:
+    def block(self, vectors: Halves) -> Singles:
         from stages.dedup import kernels_semantic as kernels
 
         out, squared = vectors.astype(np.float32), np.empty(len(vectors))
@@ -84,20 +84,23 @@ class NumpyProducts:
 
 
 class TorchProducts:
-    """With torch: on a GPU in float16, summed up in float32."""
+    """With torch. On a GPU pairs are looked for in float16, summed up in float32, and the vectors as they are stored,
+    since they are exact so; what is nearest is found in float32, whose products have to be told apart."""
 
     def __init__(self, device: str) -> None:
         import torch
 
-        self._torch, self._device = torch, device
-        self._type = torch.float32 if device == "cpu" else torch.float16
-        self.slack = 2e-5 if device == "cpu" else 2e-3
-        self.tile = 1024 if device == "cpu" else 4096
+        self._torch, self._device, self._on_gpu = torch, device, device != "cpu"
+        self.slack = 2e-3 if self._on_gpu else 2e-5
+        self.tile = 4096 if self._on_gpu else 1024
 
-    def block(self, vectors: Halfs) -> Any:
-        found = self._torch.from_numpy(np.array(vectors)).to(self._device).float()
-        found = found / found.norm(dim=1, keepdim=True)
-        return found.to(self._type)
+    def block(self, vectors: Halves) -> Any:
+        found = self._torch.from_numpy(np.array(vectors)).to(self._device)
+        return found if self._on_gpu else self._unit(found)
+
+    def _unit(self, vectors: Any) -> Any:
+        vectors = vectors.float()
+        return vectors / vectors.norm(dim=1, keepdim=True)
 
     def near(self, a: Any, b: Any, floor: float, diagonal: bool) -> Near:
         products = a @ b.T
@@ -109,9 +112,9 @@ class TorchProducts:
 
     def largest(self, a: Any, b: Any, count: int) -> Int64s:
         out = np.full((len(a), count), -1, np.int64)
-        width = min(count, len(b))
+        width, others = min(count, len(b)), self._unit(b).T
         for start in range(0, len(a), self.tile):
-            found = (a[start : start + self.tile] @ b.T).topk(width, dim=1).indices
+            found = (self._unit(a[start : start + self.tile]) @ others).topk(width, dim=1).indices
             out[start : start + self.tile, :width] = found.cpu().numpy()
         return out
 

@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from stages.contract import Allowed, Bounds, Count, Fact, Flag, Label, Signals, SurveyedBarrier
+from stages.contract import Allowed, Bounds, Count, Deduplication, Fact, Flag, Label, Signals, SurveyedBarrier
 from stages.dedup.centroids import Centroids
 from stages.dedup.greedy import settle
 from stages.dedup.neighbours import Search
 from stages.dedup.survey import VECTOR, Cosine, VectorSurvey, vectors_of
-from stages.dedup.vectors import Halfs, Int64s, Mask, Singles, UInt64s, hashes, plain_matrix, to_column
+from stages.dedup.vectors import Halves, Int64s, Mask, Singles, UInt64s, hashes, plain_matrix, to_column
 from stages.text.batch import TextBatch
 
 Epsilon = Annotated[float, Field(ge=0, lt=1)]
@@ -30,7 +30,7 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 """Multiples of it, 2^64 over the golden ratio, lie evenly among all 64-bit numbers."""
 
 
-class Semantic(VectorSurvey, SurveyedBarrier):
+class Semantic(VectorSurvey, SurveyedBarrier, Deduplication):
     """Documents that say what another one says, in other words (SemDeDup: Abbas et al. 2023, arXiv 2303.09540).
 
     Compares the vectors of `embedding`. A document goes if one that is kept before it has a cosine similarity of at
@@ -40,6 +40,8 @@ class Semantic(VectorSurvey, SurveyedBarrier):
     """
 
     reads = (VECTOR,)
+    profile = ("centroid", "centroid_similarity")
+    tells_of_all = True
 
     duplicate: Fact = Flag()
     """A document is kept that says the same."""
@@ -105,12 +107,12 @@ class Semantic(VectorSurvey, SurveyedBarrier):
                 "vector": to_column(vectors[row]),
                 "stored": column == 0,
                 "order": self._order(vectors, similarity[:, 0])[row],
-                "cluster": index[row, 0].astype(np.int32),
+                "centroid": index[row, 0].astype(np.int32),
                 "centroid_similarity": similarity[row, 0],
             }
         )
 
-    def _order(self, vectors: Halfs, similarity: Singles) -> UInt64s:
+    def _order(self, vectors: Halves, similarity: Singles) -> UInt64s:
         """Numbers whose order is that of `keep`."""
         if self.keep == "random":
             seeded = hashes(vectors) ^ (np.uint64(self.seed & (2**64 - 1)) * _SPREAD)
@@ -128,18 +130,9 @@ class Semantic(VectorSurvey, SurveyedBarrier):
         keys = columns["key"][order]
         runs = np.split(order, np.flatnonzero(keys[1:] != keys[:-1]) + 1) if len(order) else []
         parts = [self._resolve_cluster(vectors, columns, run) for run in runs]
-        stored = rows.filter(pa.array(columns["stored"]))
-        found = pa.table(
-            {
-                "address": stored["address"],
-                "linked_to": stored["address"],
-                "cluster": stored["cluster"],
-                "centroid_similarity": stored["centroid_similarity"],
-            }
-        )
-        return pa.concat_tables([_EMPTY, found, *parts], promote_options="default")
+        return pa.concat_tables([_NO_LINKS, *parts])
 
-    def _resolve_cluster(self, vectors: Halfs, columns: dict[str, npt.NDArray[np.generic]], order: Int64s) -> pa.Table:
+    def _resolve_cluster(self, vectors: Halves, columns: dict[str, npt.NDArray[np.generic]], order: Int64s) -> pa.Table:
         """Links of the documents that have one key, which come in the order in which they are kept."""
         own = vectors[order]
         address, stored = columns["address"][order], columns["stored"][order].astype(np.bool_)
@@ -158,34 +151,32 @@ class Semantic(VectorSurvey, SurveyedBarrier):
             }
         )
 
-    def merge(self, links: pa.Table) -> pa.Table:
-        """Whose place is whose; any union of whole components of documents gives the same for its documents."""
-        alone = pc.equal(links["address"], links["linked_to"])
-        documents = links.filter(alone).sort_by("address")
-        links = links.filter(pc.invert(alone))
+    def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
         later, earlier, same = (links[name].to_numpy() for name in ("address", "linked_to", "same"))
         verdict = settle(later, earlier, links["similarity"].to_numpy(), same.astype(np.bool_), self.bounds)
-        address = documents["address"].to_numpy()
+        members = members.sort_by("address")
+        address = members["address"].to_numpy()
         at = np.searchsorted(address, verdict.address)
         kept, similarity = address.copy(), np.full(len(address), np.nan, np.float32)
-        removed_at = np.zeros(len(address), np.int32)
+        removed_at, alone = np.zeros(len(address), np.int32), np.ones(len(address), np.bool_)
         kept[at] = verdict.kept[:, self.all_epsilons.index(self.epsilon)]
+        alone[at] = False
         similarity[at] = verdict.similarity
         removed_at[at] = verdict.removed @ (1 << np.arange(len(self.bounds), dtype=np.int32))
         return pa.table(
             {
                 "address": address,
-                "kept": kept,
+                "kept": pa.array(kept, mask=alone),
                 "similarity": pa.array(similarity, from_pandas=True),
                 "removed_at": removed_at,
-                "cluster": documents["cluster"],
-                "centroid_similarity": documents["centroid_similarity"],
+                "cluster": members["centroid"],
+                "centroid_similarity": members["centroid_similarity"],
             }
         )
 
     def transform(self, batch: TextBatch, resolution: pa.Table) -> tuple[TextBatch, Signals]:
-        duplicate = pc.not_equal(resolution["address"], resolution["kept"]).combine_chunks()
-        gone = pc.fill_null(duplicate, False)
+        gone = pc.fill_null(pc.not_equal(resolution["address"], resolution["kept"]), False).combine_chunks()
+        duplicate = pc.if_else(resolution["cluster"].combine_chunks().is_valid(), gone, None)
         names = ("similarity", "removed_at", "cluster", "centroid_similarity")
         return batch, {
             "duplicate": duplicate,
@@ -194,15 +185,8 @@ class Semantic(VectorSurvey, SurveyedBarrier):
         }
 
 
-_EMPTY = pa.schema(
-    {
-        "address": pa.uint64(),
-        "linked_to": pa.uint64(),
-        "similarity": pa.float32(),
-        "same": pa.bool_(),
-        "cluster": pa.int32(),
-        "centroid_similarity": pa.float32(),
-    }
+_NO_LINKS = pa.schema(
+    {"address": pa.uint64(), "linked_to": pa.uint64(), "similarity": pa.float32(), "same": pa.bool_()}
 ).empty_table()
 
 
@@ -216,7 +200,7 @@ def _ranked(rows: pa.Table, columns: dict[str, npt.NDArray[np.generic]]) -> Int6
     return np.lexsort([*by, columns["key"]])
 
 
-def _first_equal(vectors: Halfs) -> Int64s:
+def _first_equal(vectors: Halves) -> Int64s:
     """For each vector the place of the first one equal to it."""
     _, first, group = np.unique(hashes(vectors), return_index=True, return_inverse=True)
     head = first[group]

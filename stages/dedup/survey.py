@@ -13,7 +13,7 @@ from pydantic import Field
 from stages.contract import Bounds, Signal, Survey
 from stages.dedup.centroids import MIN_PER_CENTROID, Centroids, sample_size
 from stages.dedup.products import Device, Products, products_on
-from stages.dedup.vectors import Halfs, Int64s, hashes, plain_matrix, to_column, to_matrix
+from stages.dedup.vectors import Halves, Int64s, hashes, plain_matrix, to_column, to_matrix
 from stages.errors import StageError
 from stages.text.batch import TextBatch
 
@@ -55,7 +55,7 @@ class VectorSurvey(Survey):
     def _wanted(self, num_documents: int) -> int:
         return max(1, round(math.sqrt(num_documents / 2))) if self.num_clusters == "auto" else self.num_clusters
 
-    def checked(self, centroids: Centroids, vectors: Halfs) -> Centroids:
+    def checked(self, centroids: Centroids, vectors: Halves) -> Centroids:
         """The centroids, if they are as long as the vectors; raises StageError otherwise."""
         if len(vectors) and len(centroids) and centroids.lower.shape[1] != vectors.shape[1]:
             raise StageError(
@@ -65,12 +65,12 @@ class VectorSurvey(Survey):
         return centroids
 
 
-def sample_of(rows: pa.Table) -> Halfs:
+def sample_of(rows: pa.Table) -> Halves:
     """The vectors of a tally, distinct, in the order of their hashes."""
     return plain_matrix(rows["vector"].combine_chunks())
 
 
-def vectors_of(batch: TextBatch) -> tuple[Halfs, Int64s]:
+def vectors_of(batch: TextBatch) -> tuple[Halves, Int64s]:
     """The vectors of documents and their rows, as `to_matrix` gives them: of the stage `embedding`, or a column that
     came in with this name. Raises StageError when there is neither."""
     if VECTOR not in batch.signals and VECTOR not in batch.table.column_names:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from stages.errors import StageError
 
-Halfs = npt.NDArray[np.float16]
+Halves = npt.NDArray[np.float16]
 Singles = npt.NDArray[np.float32]
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
@@ -23,7 +23,7 @@ UNIT_TOLERANCE = 1e-3
 """Squared lengths that differ more from 1 are made 1; less is what rounding to float16 does."""
 
 
-def to_matrix(column: pa.Array, name: str) -> tuple[Halfs, Int64s]:
+def to_matrix(column: pa.Array, name: str) -> tuple[Halves, Int64s]:
     """The vectors of a column of fixed-size lists of floats, `float16[m, d]`, and their rows, `int64[m]`.
 
     Null, and vectors that hold NaN or an infinity or have no length, have no direction and are left out. Others are
@@ -43,11 +43,11 @@ def to_matrix(column: pa.Array, name: str) -> tuple[Halfs, Int64s]:
         sound = np.isfinite(squared) & (squared > 0)
         raw, squared, rows = raw[sound], squared[sound], rows[sound]
         odd = np.abs(squared - 1) > UNIT_TOLERANCE
-        halfs = raw.astype(np.float16)
-        halfs[odd] = (raw[odd] / np.sqrt(squared[odd])[:, None]).astype(np.float16)
-    bits = halfs.view(np.uint16)
+        rounded = raw.astype(np.float16)
+        rounded[odd] = (raw[odd] / np.sqrt(squared[odd])[:, None]).astype(np.float16)
+    bits = rounded.view(np.uint16)
     bits[bits == 0x8000] = 0
-    return halfs, rows
+    return rounded, rows
 
 
 def plain_matrix(column: pa.Array) -> npt.NDArray[Any]:
@@ -59,12 +59,12 @@ def plain_matrix(column: pa.Array) -> npt.NDArray[Any]:
     return values[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
 
 
-def to_column(vectors: Halfs) -> pa.Array:
+def to_column(vectors: Halves) -> pa.Array:
     """Rows as a column of fixed-size lists of float16, without a copy."""
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
 
 
-def hashes(vectors: Halfs) -> UInt64s:
+def hashes(vectors: Halves) -> UInt64s:
     """A 64-bit hash of each vector: the same wherever the vector comes again."""
     from stages.dedup import kernels_semantic as kernels
 
@@ -73,7 +73,7 @@ def hashes(vectors: Halfs) -> UInt64s:
     return out
 
 
-def cosines(a: Halfs, b: Halfs) -> Singles:
+def cosines(a: Halves, b: Halves) -> Singles:
     """Exact cosine similarity of the rows of two matrices, one by one, rounded to float32; at most 1."""
     from stages.dedup import kernels_semantic as kernels
 

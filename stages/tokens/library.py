@@ -65,7 +65,7 @@ def read_library(path: Path) -> LibraryEncoder:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise MissingPartError(
-            f"{path} is read by the library tokenizers, which is not installed. pip install 'tamis[tokenizers]'"
+            f"{path} is read by the library tokenizers, which is not installed. pip install tokenizers"
         ) from error
     content = path.read_bytes()
     try:

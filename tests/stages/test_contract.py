@@ -50,6 +50,7 @@ def stage(request, lists) -> Stage:
         "decontamination": {"benchmarks": {"toy": str(lists / "items.txt")}},
         "cap": {"by": "url", "max_documents": 2},
         "mix": {"by": "url", "unit": "bytes", "alpha": 0.5, "total": 2000},
+        "semantic_decontamination": {"benchmarks": {"toy": str(lists / "items.txt")}},
     }
     if name == "datatrove":
         pytest.importorskip("spacy", reason="datatrove's tokenizer needs spaCy: pip install 'tamis[datatrove]'")

@@ -46,7 +46,7 @@ def test_cosines_are_exact(seed, width):
     assert cosines(a, b).tolist() == [naive.cosine(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
 
 
-def test_dot_products_of_halfs_are_exact_in_any_order():
+def test_dot_products_of_float16_are_exact_in_any_order():
     vectors = groups(0, 40, 4, width=384).astype(np.float64)
     backwards = vectors[:, ::-1].copy()
     products = vectors @ vectors.T

@@ -3,14 +3,14 @@
 import numpy as np
 
 from stages.dedup.products import Near, NumpyProducts
-from stages.dedup.vectors import Halfs
+from stages.dedup.vectors import Halves
 
 
-def unit(vectors: np.ndarray) -> Halfs:
+def unit(vectors: np.ndarray) -> Halves:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
 
 
-def groups(seed: int, num: int, num_groups: int, width: int = 32, spread: float = 0.5) -> Halfs:
+def groups(seed: int, num: int, num_groups: int, width: int = 32, spread: float = 0.5) -> Halves:
     """Vectors around some centres, at all distances up to `spread`."""
     rng = np.random.default_rng(seed)
     centres = unit(rng.standard_normal((num_groups, width))).astype(np.float64)

@@ -94,7 +94,7 @@ def test_llama3_is_checked(monkeypatch, tmp_path):
 
 
 def test_a_tokenizer_json_through_the_library(tmp_path):
-    tokenizers = pytest.importorskip("tokenizers", reason="pip install 'tamis[tokenizers]'")
+    tokenizers = pytest.importorskip("tokenizers", reason="pip install tokenizers")
     made = tokenizers.Tokenizer(tokenizers.models.BPE())
     made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = tokenizers.decoders.ByteLevel()
