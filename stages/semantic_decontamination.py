@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from stages.benchmark_items import Benchmarks, file_and_columns, read_items
 from stages.contract import Allowed, Bounds, Filter, Label, Signals
