@@ -56,7 +56,7 @@ $(VENV)/bin/python:
 
 $(VENV)/run.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing Tamis into $(VENV) (one to three minutes the first time: fastText is compiled)"
-	@$(INSTALL) -e .
+	@$(INSTALL) -e '.[llama3]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
