@@ -4,7 +4,7 @@ A task sorts its rows by a `uint64` and cuts them where the tasks of the next ph
 part of every file. A part costs one entry of sixteen bytes and is found without reading the others, so ten thousand
 files of a thousand parts each are no more than their bytes:
 
-    length of the schema, schema | record batches of part 0, of part 1, … | offset and checksum of each part | parts
+    schema with its length | batches of part 0, of part 1, … | offset and checksum of each part | end, number of parts
 
 Batches are Arrow IPC messages, uncompressed: hashes do not compress. All integers are little-endian uint64.
 """
@@ -57,7 +57,7 @@ def write_parts(run: str, path: str, table: pa.Table, firsts: UInt64s) -> Writte
         file.write(schema)
         entries = []
         for low, high in pairwise([*edges, table.num_rows]):
-            offset, digest = file.num_bytes, xxhash.xxh3_64()
+            offset, digest = file.num_bytes, xxhash.xxh3_64(schema)
             for batch in table.slice(low, high - low).to_batches(max_chunksize=BATCH_ROWS):
                 content = batch.serialize()
                 digest.update(content)
@@ -118,7 +118,10 @@ def _words(stream: IO[bytes], offset: int, count: int) -> list[int]:
 
 
 def _num_parts(stream: IO[bytes], file: Written) -> int:
-    return _words(stream, file.bytes - _WORD, 1)[0]
+    (num_parts,) = _words(stream, file.bytes - _WORD, 1)
+    if not 0 < num_parts * _ENTRY < file.bytes:
+        raise ValueError("its index is not where it should be")
+    return num_parts
 
 
 def _read(stream: IO[bytes], file: Written, first: int, stop: int) -> pa.Table:
@@ -126,14 +129,19 @@ def _read(stream: IO[bytes], file: Written, first: int, stop: int) -> pa.Table:
     entries = _words(stream, index + first * _ENTRY, 2 * (stop - first) + 1)
     offsets, checksums = entries[::2], entries[1::2]
     (size,) = _words(stream, 0, 1)
-    schema = pa.ipc.read_schema(pa.py_buffer(stream.read(size)))
+    if not _WORD + size <= offsets[0] <= offsets[-1] <= index or offsets != sorted(offsets):
+        raise ValueError("its parts are not where they should be")
+    head = stream.read(size)
+    schema = pa.ipc.read_schema(pa.py_buffer(head))
     batches = []
     for part, ((start, end), checksum) in enumerate(zip(pairwise(offsets), checksums, strict=True), first):
         if start == end:
             continue
         stream.seek(start)
         content = stream.read(end - start)
-        if xxhash.xxh3_64_intdigest(content) != checksum:
+        digest = xxhash.xxh3_64(head)
+        digest.update(content)
+        if digest.intdigest() != checksum:
             raise ValueError(f"the checksum of part {part} is not the one on record")
         reader = pa.BufferReader(content)
         while reader.tell() < len(content):

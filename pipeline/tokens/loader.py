@@ -73,7 +73,7 @@ class TokenDataset(IterableDataset):  # type: ignore[type-arg, unused-ignore]
             if step % count == number and numbers:
                 self._step = step + 1
                 yield self.batch(numbers)
-        self._step = 0
+        self.first = self._step = 0
 
     def batch(self, numbers: range) -> Batch:
         """Some sequences as one batch."""

@@ -1,1 +1,1 @@
-"""From text to what a model is trained on: token ids, dialogs in Llama 3's format, all packed into sequences."""
+"""From text to token ids: byte-pair encoding with Llama 3's vocabulary, and dialogs in its format."""

@@ -211,6 +211,7 @@ def test_the_dataset_in_a_loop_of_ones_own(tokens):
     other = TokenDataset(tokens, 2, drop_last=False)
     other.load_state_dict(dataset.state_dict())
     assert seen + numbers(other) == list(range(len(tokens)))
+    assert numbers(other) == list(range(len(tokens)))
 
 
 def test_without_torch_the_way_to_it_is_told(tokens, monkeypatch):

@@ -22,6 +22,7 @@ from pipeline import launch as launching
 from pipeline.config import load_config
 from pipeline.io.shards import list_shards
 from pipeline.plan import make_plan
+from pipeline.preview import preview
 from pipeline.records import read_record
 from pipeline.task import perform
 from stages.errors import ConfigError, RunError
@@ -104,7 +105,7 @@ def launch(spec: dict, workers: int = 0) -> pipeline.Run:
 
 @pytest.fixture(scope="module")
 def done(folder):
-    return run(folder, "one", workers=2)
+    return run(folder, "one")
 
 
 def recovered(path: str, split: str = "train") -> Counter:
@@ -314,6 +315,13 @@ def test_killed_and_resumed_gives_the_same_bytes(folder, done, state):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     assert digest(run(folder, name, workers=2).path) == digest(done.path)
+
+
+def test_the_plan_shows_the_phases(folder, done):
+    found = preview(load_config(config(folder, "one", {})))["phases"]
+    names = [phase["name"] for phase in found]
+    assert names == ["01-sieve", "02-write", "03-shuffle", "04-pack", "05-publish"]
+    assert all(phase["done"] == phase["tasks"] > 0 for phase in found)
 
 
 def test_nothing_to_pack(tmp_path):
