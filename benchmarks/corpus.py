@@ -52,7 +52,7 @@ CODE_BYTES = 160_000_000
 """As much source code of one package, the first in its own order."""
 MAX_FILE_BYTES = 4_000_000
 NUM_SHARDS = 16
-NAMED = re.compile(r"(?:help|l10n|manpages|doc|guide|reference|faq)-([a-z]{2,3})(-[a-z]{2,4})?(-dev)?")
+NAMED = re.compile(r"(?:help|l10n|manpages|doc|guide|reference|faq)-(?!dev)([a-z]{2,3})(-[a-z]{2,4})?(-dev)?")
 FOLDER = re.compile(r"(?:/html/|/installation-guide-amd64/|/help/|/translations/)([a-z]{2,3})([_@-]\w+)?/")
 FOLDERS = ("debian-handbook", "installation-guide-amd64", "gnome-user-docs", "gnucash-docs", "linux-doc-6.1")
 """Packages whose folders say the language."""

@@ -22,7 +22,7 @@ from stages.tokens.kernels_pretokens import SPLIT_CLASSES, fill_leads, split_win
 
 SHORT_BYTES, SHORT_IDS = 15, 6
 LONG_BYTES, LONG_IDS = 63, 21
-WINDOW = 256
+WINDOW = 1024
 """Pre-tokens that are split before they are encoded."""
 ID_BITS = 20
 

@@ -1,6 +1,6 @@
 """Any tokenizer of Hugging Face's `tokenizer.json`, through the library `tokenizers`.
 
-The slower way: texts become Python strings, and the library does the rest, at about a tenth of the speed of
+The slower way: texts become Python strings, and the library does the rest, some 25 times slower than
 `stages.tokens.bpe` (`python -m benchmarks.tokens` measures it). Special tokens that are written in a text are text here
 too; other added tokens are recognised, as the library does.
 """

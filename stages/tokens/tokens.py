@@ -45,7 +45,7 @@ class Tokens(Packing, Filter):
 
     vocabulary: str = LLAMA3
     """`llama3`, the path of a file in tiktoken's format (split by Llama 3's regular expression), or of a Hugging Face
-    `tokenizer.json` (any tokenizer, through their library, about ten times slower)."""
+    `tokenizer.json` (any tokenizer, through their library, some 25 times slower)."""
     begin: str | None = "<|begin_of_text|>"
     """Special token before every document; null for none."""
     end: str | None = "<|end_of_text|>"
