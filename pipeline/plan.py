@@ -101,6 +101,10 @@ class Plan:
             found += [*segment.before, segment.sieve]
         return tuple(phase for phase in [*found, self.write] if phase is not None)
 
+    def is_accelerated(self, phase: Phase) -> bool:
+        """Whether the phase's tasks use a GPU where there is one."""
+        return phase.kind == "sieve" and any(stage.accelerated for stage in self.segments[phase.segment].stages)
+
 
 def make_plan(config: Config, manifest: Manifest) -> Plan:
     """The phases of a run. Deterministic: the same config and manifest give the same plan, whoever executes it.

@@ -21,6 +21,7 @@ from typing import IO, Any, Protocol, Self
 
 from datatrove.executor.local import LocalPipelineExecutor
 
+from pipeline.executors.devices import gpu_ids
 from pipeline.executors.step import RecordedExecutor, TaskStep
 from pipeline.plan import Phase
 from pipeline.runs import Run
@@ -124,6 +125,7 @@ class WorkerPool:
     def __init__(self, run: Run, num_workers: int) -> None:
         self.run_path = run.path
         self.num_workers = num_workers
+        self.gpus = gpu_ids()
         self.selector = selectors.DefaultSelector()
         self.workers: dict[int, _Worker] = {}
         self.log_folder = Path(run.path) / "logs" if "://" not in run.path else None
@@ -139,6 +141,7 @@ class WorkerPool:
     def run(self, executor: LocalExecutor, ranks: Sequence[int], listener: Listener) -> None:
         """Do tasks of a phase; the pool is of no use after an error."""
         self.executor, self.listener = executor, listener
+        self.num_active = self._num_active(executor)
         self.waiting, self.left = deque(ranks), len(ranks)
         self.deaths: Counter[int] = Counter()
         self.early_deaths = 0
@@ -148,12 +151,18 @@ class WorkerPool:
             self._start(0)  # the first one compiles, if need be; the others find the kernels in the cache
         while self.left:
             if any(worker.ready for worker in self.workers.values()):
-                for number in range(min(self.num_workers, self.left)):
+                for number in range(min(self.num_active, self.left)):
                     if number not in self.workers:
                         self._start(number)
             for key, _ in self.selector.select(timeout=0.25):
                 self._hear(key.data)
             self.listener.poll()
+
+    def _num_active(self, executor: LocalExecutor) -> int:
+        """Workers that may work: in phases that use a GPU, one for each there is; all where there is none."""
+        if self.gpus and executor.tamis_run.plan.is_accelerated(executor.phase):
+            return min(self.num_workers, len(self.gpus))
+        return self.num_workers
 
     def _start(self, number: int) -> None:
         command = [sys.executable, "-m", "pipeline.executors.worker", self.run_path, str(number)]
@@ -167,6 +176,7 @@ class WorkerPool:
                 env={
                     **os.environ,
                     **WORKER_ENVIRONMENT,
+                    **({"CUDA_VISIBLE_DEVICES": self.gpus[number % len(self.gpus)]} if self.gpus else {}),
                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
                 },
             )
@@ -213,7 +223,7 @@ class WorkerPool:
                 raise kind(f"{place}: {detail} (log: {log})")
 
     def _next(self, worker: _Worker) -> None:
-        if self.waiting and worker.ready and worker.rank is None:
+        if self.waiting and worker.ready and worker.rank is None and worker.number < self.num_active:
             worker.give(self.executor.phase.name, self.waiting.popleft())
 
     def _bury(self, worker: _Worker) -> None:

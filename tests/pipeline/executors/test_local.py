@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.executors import local
+from pipeline.executors import devices, local
 from pipeline.executors.local import WorkerPool
 from stages.errors import InputError, RunError
 
@@ -95,3 +95,30 @@ def test_what_a_worker_says_of_its_start_is_the_error(pool):
     start = "say(event='unready', kind='InputError', message='no such list'); sys.exit(1)"
     with pool("pass", start) as workers, pytest.raises(InputError, match="no such list"):
         workers.run(EXECUTOR, range(3), Watch())
+
+
+def test_a_phase_that_uses_gpus_has_a_worker_for_each(pool, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "gpu_ids", lambda: ["GPU-7"])
+    note = "import os; open(f'{number}-{phase}', 'w').write(os.environ['CUDA_VISIBLE_DEVICES']); time.sleep(0.05)"
+    monkeypatch.chdir(tmp_path)
+    with pool(note) as workers:
+        for name, accelerated in (("01-sieve", False), ("02-sieve", True)):
+            plan = SimpleNamespace(is_accelerated=lambda phase, answer=accelerated: answer)
+            executor = SimpleNamespace(
+                phase=SimpleNamespace(name=name), logs="logs", tamis_run=SimpleNamespace(plan=plan)
+            )
+            workers.run(executor, range(20), Watch())
+    assert sorted(path.name for path in tmp_path.glob("*-*-sieve")) == ["0-01-sieve", "0-02-sieve", "1-01-sieve"]
+    assert (tmp_path / "0-02-sieve").read_text() == "GPU-7"
+
+
+def test_gpus_are_those_that_the_driver_lists_and_the_user_allows(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(devices, "DRIVER", tmp_path / "none")
+    assert devices.gpu_ids() == []
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "gpus" / name).mkdir(parents=True)
+    monkeypatch.setattr(devices, "DRIVER", tmp_path / "gpus")
+    assert devices.gpu_ids() == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert devices.gpu_ids() == ["1"]
