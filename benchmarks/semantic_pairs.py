@@ -2,7 +2,7 @@
 
     TAMIS_DATA=folder python -m benchmarks.semantic_pairs [--models static,use,minilm,e5] [--pairs 2000]
 
-STS benchmark in 10 languages (people's scores of sentence pairs; Spearman's rank correlation with the cosine) and MRPC
+STS benchmark in 11 languages (people's scores of sentence pairs; Spearman's rank correlation with the cosine) and MRPC
 (English; paraphrase or not; AUC). Speed: documents a second on one thread, on the sentences themselves and on pages of
 about 3 KB. E5's cosines lie close together by design: compare ranks, not values.
 """

@@ -22,7 +22,7 @@ class Embedding(Filter):
     """Embeds documents: `embedding.vector`, a fixed-size list of float16 of length 1, for `semantic` and for the judges
     that know the encoder (Reimers and Gurevych 2019, arXiv 1908.10084, for what sentence-transformers models are).
 
-    The default is a static model in plain numpy: a vector a word, some ten thousand documents a second, English mostly.
+    The default is a static model in plain numpy: a vector a word, some thousand pages a second, English mostly.
     What other encoders are worth, and what they cost, is in docs/embedding.md. A long document is embedded whole, as
     the mean of windows, unless `pooling: first` is asked for. A text without tokens has no vector.
     """
