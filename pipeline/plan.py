@@ -28,7 +28,7 @@ from stages.contract import Barrier, Deduplication, Fitted, Stage, Survey, Surve
 from stages.errors import ConfigError
 from stages.tokens.packing import Packing
 
-FORMAT = 3
+FORMAT = 4
 """Version of the files that tasks write; raised when they change."""
 
 

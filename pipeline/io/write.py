@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,9 @@ from stages.errors import RunError
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = 1 << 17
 COMPRESSION_LEVEL = 3
+FOR_READERS: dict[str, Any] = {"compression": "zstd", "compression_level": COMPRESSION_LEVEL}
+FOR_TASKS: dict[str, Any] = {"compression": "lz4"}
+"""Of files under `phases/`, which are written once and read once: half as much again on disk, in half the time."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Written:
 
 
 class ParquetSink:
-    """A Parquet file in the making, zstd compressed.
+    """A Parquet file in the making, compressed.
 
     Row groups are cut where the running total of a row's in-memory size reaches `ROW_GROUP_BYTES` (or `ROW_GROUP_ROWS`
     rows), so they depend on the rows alone. Used as a context manager; leaving it without `close` leaves no file.
@@ -44,8 +47,7 @@ class ParquetSink:
         self._writer = pq.ParquetWriter(
             self._file,
             schema,
-            compression="zstd",
-            compression_level=COMPRESSION_LEVEL,
+            **(FOR_TASKS if path.startswith("phases/") else FOR_READERS),
             write_page_index=False,
             write_page_checksum=True,
         )
