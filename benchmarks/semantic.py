@@ -71,7 +71,8 @@ def clustered(stage: Any, vectors: Any) -> tuple[Any, Any, dict[str, float]]:
     import numpy as np
     import pyarrow as pa
 
-    from pipeline.barriers import first_key, sketch
+    from pipeline.exchange import key_firsts
+    from pipeline.sketches import sketch
     from stages.dedup.survey import VECTOR
     from stages.dedup.vectors import to_column
     from stages.text.batch import TextBatch
@@ -96,12 +97,15 @@ def clustered(stage: Any, vectors: Any) -> tuple[Any, Any, dict[str, float]]:
     timed("conclude (k-means)", began)
     began = time.perf_counter()
     del rows
-    sketches = pa.concat_tables([sketch(stage, batch, addresses, reference) for batch, addresses in batches()])
+    parts = [sketch(stage, batch, addresses, reference) for batch, addresses in batches()]
+    sketches, members = (
+        pa.concat_tables(tables) for tables in zip(*((p.rows, p.profiles) for p in parts), strict=True)
+    )
+    del parts
     timed("sketch (nearest clusters)", began)
     began = time.perf_counter()
     keys, num_partitions = sketches["key"].to_numpy(), max(1, len(vectors) // 50_000)
-    firsts = np.array([first_key(p, num_partitions) for p in range(1, num_partitions)], np.uint64)
-    place = np.searchsorted(firsts, keys, side="right")
+    place = np.searchsorted(key_firsts(num_partitions), keys, side="right") - 1
     timed("(cutting)", began)
     links = []
     for partition in range(num_partitions):
@@ -113,8 +117,8 @@ def clustered(stage: Any, vectors: Any) -> tuple[Any, Any, dict[str, float]]:
         timed("resolve (pairs)", began)
     began = time.perf_counter()
     found = pa.concat_tables(links)
-    resolution = stage.merge(found)
-    timed("merge (greedy keep)", began)
+    resolution = stage.settle(members, found)
+    timed("settle (greedy keep)", began)
     return found, resolution, seconds
 
 

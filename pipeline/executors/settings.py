@@ -42,7 +42,7 @@ class Slurm(BaseModel):
     gpu: Needs = Needs(gres="gpu:1")
     """What phases that use a GPU ask for instead."""
     phases: dict[str, Needs] = {}
-    """What phases of a kind (the last word of their names) ask for instead: `merge: {memory_gb: 64}`."""
+    """What phases of a kind (the last word of their names) ask for instead: `resolve: {memory_gb: 8}`."""
     launcher: Needs = Needs(time="00:30:00")
     """What the small job between phases asks for instead. It reads records, submits what comes next, and ends."""
     account: str = ""

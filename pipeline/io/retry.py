@@ -14,7 +14,15 @@ T = TypeVar("T")
 
 WAITS_S = (0.2, 1.0, 3.0, 10.0)
 """Seconds before each further try; up to half as much again, so that many workers do not come back at once."""
-FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError, StorageError)
+FINAL = (
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    DiskFullError,
+    StorageError,
+)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

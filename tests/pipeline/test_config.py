@@ -186,7 +186,7 @@ def test_every_preset_has_a_plan(path, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id": "1", "text": "one", "url": "http://a.test", "date": "2026-01-01"}\n')
     config = load_config(str(path), input=str(tmp_path / "a.jsonl"), overrides=["input.format=auto"])
     plan = make_plan(config, list_shards(config.input))
-    assert plan.phases[-1] == plan.write
+    assert plan.phases[-1] == plan.outputs[-1]
 
 
 def test_fineweb_is_the_published_recipe():

@@ -24,7 +24,7 @@ KINDS = ("documents", "signals", "rejected", "duplicates/exact", "duplicates/min
 
 def digest(run: Path) -> dict[str, str]:
     """Checksum of every data file of a run, by name."""
-    files = [file for kind in KINDS for file in sorted((run / kind).iterdir())]
+    files = [file for kind in KINDS for file in sorted((run / kind).glob("*"))]
     return {f"{file.parent.name}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 

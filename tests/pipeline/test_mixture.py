@@ -85,7 +85,7 @@ def test_a_plan_knows_the_mix_once_documents_are_counted(folder, runs):
         "a": True, "b": True, "c": True, "null": True,
     }  # fmt: skip
     done = {phase["name"].partition("-")[2]: phase["done"] == phase["tasks"] for phase in plan["phases"][:-1]}
-    assert done["cap-merge"], "documents are not counted again"
+    assert done["cap-resolve"], "documents are not counted again"
     assert not done["mix-conclude"]
     settings["output"] = str(folder / "new")
     assert preview(load_config(settings))["mix"] == {"mix": None}

@@ -122,7 +122,7 @@ def test_scripts_ask_for_what_each_phase_needs(folder, monkeypatch):
     settings = {
         "partition": "cpu",
         "gpu": {"partition": "gpu", "gres": "gpu:a100:1"},
-        "phases": {"merge": {"memory_gb": 64, "time": "1-00:00:00"}},
+        "phases": {"resolve": {"memory_gb": 64, "time": "1-00:00:00"}},
         "setup": "module load python",
         "sbatch": {"nice": "100"},
         "max_array_size": 2,
@@ -139,9 +139,9 @@ def test_scripts_ask_for_what_each_phase_needs(folder, monkeypatch):
     assert "gres" not in found["01-sieve"]
     assert "#SBATCH --partition=gpu\n" in found[sieve.name]
     assert "#SBATCH --gres=gpu:a100:1\n" in found[sieve.name]
-    assert "#SBATCH --mem=64G\n" in found["03-exact-merge"]
-    assert "#SBATCH --time=1-00:00:00\n" in found["03-exact-merge"]
-    assert "known later" in found["05-write"]
+    assert "#SBATCH --mem=64G\n" in found["02-exact-resolve"]
+    assert "#SBATCH --time=1-00:00:00\n" in found["02-exact-resolve"]
+    assert "known later" in found["04-write"]
     assert all("\nmodule load python\n" in script and "--nice=100" in script for script in found.values())
     assert not Path(run.path).exists()
 
