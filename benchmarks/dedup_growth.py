@@ -145,10 +145,11 @@ def measure_steps(folder: Path, num_documents: int, preset: str, workers: int, h
         commit(run.path, first.sieve, rank, files, {})
     progress = Progress(run.path, ["minhash"], 0, workers)
     with WorkerPool(run, workers) as pool:
-        launch._execute(run, segment.before[0], pool, progress)  # workers start: the time of its tasks counts
-        started = time.perf_counter()
-        for phase in segment.before[1:]:
-            launch._execute(run, phase, pool, progress)
+        started = 0.0
+        for phase in segment.before:
+            launch._begin(run, phase, progress)
+            pool.do(phase, progress)
+            started = started or time.perf_counter()  # workers start in the first phase: the time of its tasks counts
         seconds = time.perf_counter() - started
     seconds += sum(times(run, segment.before[0])) / workers
     return row(run, num_documents, workers, seconds, progress.stats()["peak_memory_bytes"]), run
