@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.errors import AssetError, MissingPartError
-from stages.tokens import kernels_bpe, kernels_merges
+from stages.tokens import kernels_borders, kernels_bpe, kernels_merges
 from stages.tokens.kernels_bpe import ID_BITS
 
 LLAMA3 = "llama3"
@@ -67,6 +67,8 @@ class Vocabulary:
     bits: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.int32]
     words: npt.NDArray[np.uint64]
+    borders: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint64]]
+    """See `stages.tokens.kernels_borders`."""
 
     @property
     def num_ids(self) -> int:
@@ -130,9 +132,13 @@ def build(tokens: list[bytes], sha256: str) -> Vocabulary:
     kernels_merges.fill_byte_pairs(byte_ids, pairs, bits, byte_pairs)
     words = np.zeros((_power_of_two(2 * len(tokens)), 4), np.uint64)
     kernels_bpe.fill_words(token_bytes, token_starts, words)
+    borders = (
+        np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8), np.zeros(kernels_borders.NUM_PAIR_WORDS, np.uint64)
+    )  # fmt: skip
+    kernels_borders.fill_borders(token_bytes, token_starts, *borders)
     specials = llama3_specials(len(tokens))
     token_bytes, token_starts = _arena(tokens + [special.encode() for special in specials])
-    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, bits, slots, words)
+    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, bits, slots, words, borders)
 
 
 def _arena(tokens: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
