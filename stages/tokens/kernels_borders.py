@@ -102,3 +102,15 @@ def fill_borders(token_bytes, token_starts, lefts, rights, pairs):
             elif inside and i - low <= 2:
                 _mark(lefts, token_bytes, low, i, True, _CUT_LEFT)
                 _mark(rights, token_bytes, i, end, False, _CUT_LEFT)
+
+
+@njit(int64(BYTES, BORDERS, int64[::1]), nogil=True, cache=True)
+def find_borders(data, borders, out):
+    """All borders of a text, into `out`; returns how many. For tests."""
+    m = int64(0)
+    i = next_border(data, int64(0), int64(data.shape[0]), borders)
+    while i < data.shape[0]:
+        out[m] = i
+        m += 1
+        i = next_border(data, i, int64(data.shape[0]), borders)
+    return m
