@@ -104,3 +104,16 @@ def reference():
     )
     specials = llama3_specials(len(ranks))
     return tiktoken.Encoding("llama3", pat_str=pattern, mergeable_ranks=ranks, special_tokens=specials)
+
+
+def neighbours(tokens: list[bytes]) -> set[tuple[bytes, bytes]]:
+    """What stands before and behind the places in tokens where a character of three bytes starts: up to three bytes
+    on both sides, fewer where the token begins or ends."""
+    places = ((token, i) for token in tokens for i in range(1, len(token)) if 0xE0 <= token[i] < 0xF0)
+    return {(token[max(0, i - 3) : i], token[i : i + 3]) for token, i in places}
+
+
+def is_spanned(found: set[tuple[bytes, bytes]], left: str, right: str) -> bool:
+    """Whether a token spans the place between two characters, in whole or in part."""
+    before, after = left.encode(), right.encode()
+    return any(before.endswith(a) and after.startswith(b) for a, b in found)

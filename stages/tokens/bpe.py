@@ -43,7 +43,7 @@ class Encoder:
         self.vocabulary = vocabulary
         self._tables = (
             vocabulary.byte_ids, vocabulary.byte_pairs, vocabulary.pairs, vocabulary.bits, vocabulary.words,
-            vocabulary.slots, vocabulary.token_bytes, vocabulary.token_starts,
+            vocabulary.slots, vocabulary.token_bytes, vocabulary.token_starts, vocabulary.borders,
         )  # fmt: skip
         self._memos: list[Memo] = []
 

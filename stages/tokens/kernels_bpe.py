@@ -17,6 +17,7 @@ import numpy as np
 from numba import int32, int64, njit, types, uint8, uint32, uint64, void
 
 from stages.text.kernels import BYTES, INT64S, ONE, add_block, finish, load_block, load_rest
+from stages.tokens.kernels_borders import BORDERS, is_three, next_border
 from stages.tokens.kernels_merges import SHORT, find_token, merge_long, merge_short
 from stages.tokens.kernels_pretokens import SPLIT_CLASSES, fill_leads, split_window
 
@@ -25,6 +26,8 @@ LONG_BYTES, LONG_IDS = 63, 21
 WINDOW = 1024
 """Pre-tokens that are split before they are encoded."""
 ID_BITS = 20
+_PIECE = 0x80
+"""Set in the length of a piece, which is no pre-token: other ids may belong to the same bytes."""
 
 _LOW_MASKS = np.array([(1 << 8 * min(n, 8)) - 1 for n in range(16)], np.uint64)
 _HIGH_MASKS = np.array([(1 << 8 * max(n - 8, 0)) - 1 for n in range(16)], np.uint64)
@@ -44,15 +47,36 @@ TABLES = types.Tuple(
         int32[::1],  # slots
         BYTES,  # token_bytes
         INT64S,  # token_starts
+        BORDERS,
     )
 )
 MEMO = types.Tuple((uint64[:, :, ::1], uint64[:, :, ::1]))
 
 
+@njit(inline="always")
+def _pack(ids, first, last):
+    """Up to SHORT_IDS ids in the two words of an entry of the short memo."""
+    ids_0, ids_1 = uint64(last - first) << _S60, uint64(0)
+    for i in range(last - first):
+        if i < 3:
+            ids_0 |= uint64(ids[first + i]) << uint64(ID_BITS * i)
+        else:
+            ids_1 |= uint64(ids[first + i]) << uint64(ID_BITS * (i - 3))
+    return ids_0, ids_1
+
+
+@njit(inline="always")
+def _remember(memo, slot, key_0, key_1, ids_0, ids_1):
+    """A new entry of the short memo; the older one of its set goes."""
+    for i in range(4):
+        memo[slot, 1, i] = memo[slot, 0, i]
+    memo[slot, 0, 0], memo[slot, 0, 1], memo[slot, 0, 2], memo[slot, 0, 3] = key_0, key_1, ids_0, ids_1
+
+
 @njit
 def _encode_new(data, low, high, tables, scratch, out, o):
     """Ids of a pre-token that no memo knows; returns where they end."""
-    byte_ids, byte_pairs, pairs, bits, _, slots, token_bytes, token_starts = tables
+    byte_ids, byte_pairs, pairs, bits, _, slots, token_bytes, token_starts, _ = tables
     token = find_token(data, low, high, slots, token_bytes, token_starts)
     if token >= 0:
         out[o] = token
@@ -64,10 +88,57 @@ def _encode_new(data, low, high, tables, scratch, out, o):
     return o
 
 
-@njit
-def _encode_long(data, low, high, tables, memo, key, scratch, out, o):
-    """Ids of a pre-token that the short memo does not hold, through the long one; returns where they end."""
+@njit(inline="always")
+def _encode_pieces(data, low, border, high, tables, memo, scratch, out, o):
+    """Ids of a pre-token in pieces, the first of which ends at `border`, through the short memo; returns where they
+    end."""
+    byte_ids, byte_pairs, pairs, bits, _, _, _, _, borders = tables
+    mask = uint64(memo.shape[0] - 1)
+    safe = data.shape[0] - 16
+    while low < high:
+        n = border - low
+        key_0 = key_1 = ids_0 = ids_1 = uint64(0)
+        slot = uint64(0)
+        if n <= SHORT_BYTES and low <= safe:
+            key_0 = load_block(data, low) & _LOW_MASKS[n]
+            key_1 = load_block(data, low + 8) & _HIGH_MASKS[n] | uint64(n | _PIECE) << _S56
+            slot = _word_slot(key_0, key_1) & mask
+            if memo[slot, 0, 0] == key_0 and memo[slot, 0, 1] == key_1:
+                ids_0, ids_1 = memo[slot, 0, 2], memo[slot, 0, 3]
+            elif memo[slot, 1, 0] == key_0 and memo[slot, 1, 1] == key_1:
+                ids_0, ids_1 = memo[slot, 1, 2], memo[slot, 1, 3]
+        if ids_0:
+            out[o] = uint32(ids_0 & _ID_MASK)
+            out[o + 1] = uint32((ids_0 >> _S20) & _ID_MASK)
+            out[o + 2] = uint32((ids_0 >> _S40) & _ID_MASK)
+            count = int64(ids_0 >> _S60)
+            for i in range(3, count):
+                out[o + i] = uint32((ids_1 >> uint64(ID_BITS * (i - 3))) & _ID_MASK)
+            o += count
+        else:
+            first = o
+            if n <= SHORT:
+                o = merge_short(data, low, border, byte_ids, byte_pairs, pairs, bits, scratch, out, o)
+            else:
+                o = merge_long(data, low, border, byte_ids, byte_pairs, pairs, bits, out, o)
+            if key_1 and o - first <= SHORT_IDS:
+                ids_0, ids_1 = _pack(out, first, o)
+                _remember(memo, slot, key_0, key_1, ids_0, ids_1)
+        low = border
+        border = next_border(data, low, high, borders)
+    return o
+
+
+@njit(inline="always")
+def _encode_long(data, low, high, tables, memos, key, scratch, out, o):
+    """Ids of a pre-token that the short memo does not hold, in pieces if it has borders, else through the long memo;
+    returns where they end."""
     n = high - low
+    short_memo, memo = memos
+    if n > SHORT_BYTES and (is_three(data[low]) or is_three(data[low + 1])):
+        border = next_border(data, low, high, tables[8])
+        if border < high:
+            return _encode_pieces(data, low, border, high, tables, short_memo, scratch, out, o)
     if n > LONG_BYTES:
         return _encode_new(data, low, high, tables, scratch, out, o)
     h = uint64(n)
@@ -167,7 +238,7 @@ def _recall(m, memo, words, window, misses):
 @njit(inline="always")
 def _encode_misses(data, stops, tables, memo, window, misses, num_misses, scratch, ids):
     """Look up or merge what the memo did not hold, and remember it unless it has more than SHORT_IDS ids."""
-    byte_ids, byte_pairs, pairs, bits, words, _, _, _ = tables
+    byte_ids, byte_pairs, pairs, bits, words, _, _, _, _ = tables
     mask, word_mask = uint64(memo.shape[0] - 1), uint64(words.shape[0] - 1)
     for j in range(num_misses):
         k = misses[j]
@@ -183,24 +254,15 @@ def _encode_misses(data, stops, tables, memo, window, misses, num_misses, scratc
             )
             if n > SHORT_IDS:
                 continue
-            ids_0 = uint64(n) << _S60
-            for i in range(n):
-                if i < 3:
-                    ids_0 |= uint64(ids[i]) << uint64(ID_BITS * i)
-                else:
-                    ids_1 |= uint64(ids[i]) << uint64(ID_BITS * (i - 3))
+            ids_0, ids_1 = _pack(ids, 0, n)
         window[3, k], window[4, k] = ids_0, ids_1
-        slot = h & mask
-        for i in range(4):
-            memo[slot, 1, i] = memo[slot, 0, i]
-        memo[slot, 0, 0], memo[slot, 0, 1], memo[slot, 0, 2], memo[slot, 0, 3] = key_0, key_1, ids_0, ids_1
+        _remember(memo, h & mask, key_0, key_1, ids_0, ids_1)
 
 
 @njit
 def _encode_window(data, start, stops, m, tables, memo, window, misses, key, scratch, out, o):
     """Ids of the pre-tokens that end at `stops[:m]`; returns where they end."""
-    short_memo, long_memo = memo
-    words = tables[4]
+    short_memo, words = memo[0], tables[4]
     _read_keys(data, start, stops, m, short_memo, window)
     num_misses = _recall(m, short_memo, words, window, misses)
     _encode_misses(data, stops, tables, short_memo, window, misses, num_misses, scratch, out[o:])
@@ -208,7 +270,7 @@ def _encode_window(data, start, stops, m, tables, memo, window, misses, key, scr
         ids = window[3, k]
         count = int64(ids >> _S60)
         if count == 0:
-            o = _encode_long(data, start, stops[k], tables, long_memo, key, scratch, out, o)
+            o = _encode_long(data, start, stops[k], tables, memo, key, scratch, out, o)
         else:
             out[o] = uint32(ids & _ID_MASK)
             out[o + 1] = uint32((ids >> _S20) & _ID_MASK)

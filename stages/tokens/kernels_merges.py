@@ -8,7 +8,8 @@ without a space takes n log n steps.
 Tables, all made by `stages.tokens.vocabulary`. The rank of a token is its id.
   `byte_ids`: `int32[256]`, the id of each single byte.
   `byte_pairs`: `int32[65536]`, what two bytes merge into, or ABSENT.
-  `pairs`: `uint64[2^k]`, open addressing: `left << 40 | right << 20 | id` says that `left` and `right` merge into `id`.
+  `pairs`: `uint64[2^k]`, open addressing: `left << 40 | right << 20 | id` says that `left` and `right` merge into `id`;
+    an entry a token, with few exceptions (`fill_pairs`).
   `bits`: `uint64[2^16]`, a bit for each hash of 22 bits, set where a pair of `pairs` has it: most pairs merge into
   nothing, and this small table says so without a look at the large one.
   `slots`: `int32[2^k]`, open addressing over the hash of a token's bytes: an id, or -1.
@@ -204,38 +205,50 @@ def fill_slots(token_bytes, token_starts, slots):
             slots[slot] = token
 
 
-@njit(int64(BYTES, INT64S, int32[::1], uint64[::1], uint64[::1]), nogil=True, cache=True)
-def fill_pairs(token_bytes, token_starts, slots, pairs, bits):
-    """Enter every way to cut a token into two tokens; returns how many there are.
+@njit
+def _enter_pair(left, right, token, pairs, bits):
+    key = uint64(left) << _S20 | uint64(right)
+    h = key * _PRIME
+    bits[h >> _S48] |= ONE << ((h >> _S42) & _LOW_6)
+    mask = uint64(pairs.shape[0] - 1)
+    slot = (h >> _S32) & mask
+    while pairs[slot] != FREE:
+        slot = (slot + ONE) & mask
+    pairs[slot] = key << _S20 | uint64(token)
 
-    Two neighbours merge whenever their bytes together are a token, however that token was found in training. `pairs`
-    comes in filled with FREE, `bits` with zeros; without any room in `pairs` the ways are only counted.
+
+@njit(int64(BYTES, INT64S, int32[::1], int32[::1], int32[::1], uint64[::1], uint64[::1]), nogil=True, cache=True)
+def fill_pairs(token_bytes, token_starts, byte_ids, slots, byte_pairs, pairs, bits):
+    """Enter what merges into each token; returns how many pairs that are, or -1 if `pairs` has not twice the room.
+
+    Two neighbours merge whenever their bytes together are a token. What happens between the ends of a token that is to
+    be depends on its bytes alone, as long as nothing merges across them. So if merges of lower rank leave two symbols
+    of its bytes, it is those two that it is merged from, wherever it stands. Of tokens that they leave more symbols of
+    (ids of another training, appended), every way to cut them into two tokens is entered. `pairs` comes in filled with
+    FREE, `byte_pairs` with ABSENT, `bits` with zeros.
     """
     count = int64(0)
-    mask = uint64(pairs.shape[0] - 1)
+    scratch, out = np.empty((4, SHORT), np.int32), np.empty(SHORT, np.uint32)
     for token in range(token_starts.shape[0] - 1):
         low, high = token_starts[token], token_starts[token + 1]
-        for middle in range(low + 1, high):
-            left = find_token(token_bytes, low, middle, slots, token_bytes, token_starts)
-            if left < 0:
-                continue
-            right = find_token(token_bytes, middle, high, slots, token_bytes, token_starts)
-            if right >= 0:
+        if high - low < 2:
+            continue
+        if out.shape[0] < high - low:
+            out = np.empty(2 * (high - low), np.uint32)
+        if high - low <= SHORT:
+            n = merge_short(token_bytes, low, high, byte_ids, byte_pairs, pairs, bits, scratch, out, int64(0))
+        else:
+            n = merge_long(token_bytes, low, high, byte_ids, byte_pairs, pairs, bits, out, int64(0))
+        for middle in range(low + 1, high if n != 2 else low + 2):
+            left, right = int32(out[0]), int32(out[1])
+            if n != 2:
+                left = find_token(token_bytes, low, middle, slots, token_bytes, token_starts)
+                right = find_token(token_bytes, middle, high, slots, token_bytes, token_starts)
+            if left >= 0 and right >= 0:
                 count += 1
-                if pairs.shape[0] > 0:
-                    key = uint64(left) << _S20 | uint64(right)
-                    h = key * _PRIME
-                    bits[h >> _S48] |= ONE << ((h >> _S42) & _LOW_6)
-                    slot = (h >> _S32) & mask
-                    while pairs[slot] != FREE:
-                        slot = (slot + ONE) & mask
-                    pairs[slot] = key << _S20 | uint64(token)
+                if 2 * count > pairs.shape[0]:
+                    return int64(-1)
+                _enter_pair(left, right, token, pairs, bits)
+        if high - low == 2:
+            byte_pairs[int64(token_bytes[low]) << 8 | int64(token_bytes[low + 1])] = token
     return count
-
-
-@njit(void(int32[::1], uint64[::1], uint64[::1], int32[::1]), nogil=True, cache=True)
-def fill_byte_pairs(byte_ids, pairs, bits, byte_pairs):
-    """What each two bytes merge into, for a lookup without hashing."""
-    for first in range(256):
-        for second in range(256):
-            byte_pairs[first << 8 | second] = find_pair(pairs, bits, byte_ids[first], byte_ids[second])

@@ -8,7 +8,7 @@ second, tells which one matches: this is a state machine without backtracking. A
 its start. Upper and lower case are one in the first alternative, and so is the long s (U+017F) with s; no other
 letter outside ASCII folds to one of those.
 
-Most pre-tokens are a space and at most seven ASCII letters: those are found eight bytes at a time, without a loop.
+Most pre-tokens are a space and some ASCII letters: those are found eight bytes at a time.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -157,15 +157,18 @@ def split_window(data, i, high, classes, leads, stops):
             letters = _ascii_letters(block)
             lead = uint64(leads[data[i]])
             if letters & (_FIRST_TOP << lead):
+                stop = i
                 others = ~(letters | (lead << np.uint64(4))) & TOP_BITS
+                while not others and stop + 16 <= high:
+                    stop += 8
+                    others = ~_ascii_letters(load_block(data, stop)) & TOP_BITS
                 if others:
                     before = ((others & (~others + ONE)) >> S7) - ONE
-                    stop = i + int64(((before & EACH_BYTE) * EACH_BYTE) >> S56)
-                    if data[stop] < 0x80:
-                        stops[m] = stop
-                        m += 1
-                        i = stop
-                        continue
+                    stop += int64(((before & EACH_BYTE) * EACH_BYTE) >> S56)
+                    i = stop if data[stop] < 0x80 else _run_end(data, stop, high, classes, LETTER)
+                    stops[m] = i
+                    m += 1
+                    continue
         i = _pretoken_end(data, i, high, classes)
         stops[m] = i
         m += 1

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stages.errors import AssetError, MissingPartError
-from stages.tokens import kernels_bpe, kernels_merges
+from stages.tokens import kernels_borders, kernels_bpe, kernels_merges
 from stages.tokens.kernels_bpe import ID_BITS
 
 LLAMA3 = "llama3"
@@ -67,6 +67,8 @@ class Vocabulary:
     bits: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.int32]
     words: npt.NDArray[np.uint64]
+    borders: tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint64]]
+    """See `stages.tokens.kernels_borders`."""
 
     @property
     def num_ids(self) -> int:
@@ -121,18 +123,24 @@ def build(tokens: list[bytes], sha256: str) -> Vocabulary:
     token_bytes, token_starts = _arena(tokens)
     slots = np.full(_power_of_two(2 * len(tokens)), -1, np.int32)
     kernels_merges.fill_slots(token_bytes, token_starts, slots)
-    bits = np.zeros(1 << 16, np.uint64)
-    count = kernels_merges.fill_pairs(token_bytes, token_starts, slots, np.empty(0, np.uint64), bits)
-    pairs = np.full(_power_of_two(2 * count + 2), kernels_merges.FREE, np.uint64)
-    kernels_merges.fill_pairs(token_bytes, token_starts, slots, pairs, bits)
     byte_ids = np.array([tokens.index(bytes([byte])) for byte in range(256)], np.int32)
-    byte_pairs = np.empty(1 << 16, np.int32)
-    kernels_merges.fill_byte_pairs(byte_ids, pairs, bits, byte_pairs)
+    count, room = -1, _power_of_two(2 * len(tokens))
+    while count < 0:
+        byte_pairs = np.full(1 << 16, kernels_merges.ABSENT, np.int32)
+        pairs, bits = np.full(room, kernels_merges.FREE, np.uint64), np.zeros(1 << 16, np.uint64)
+        count = kernels_merges.fill_pairs(token_bytes, token_starts, byte_ids, slots, byte_pairs, pairs, bits)
+        room *= 2
     words = np.zeros((_power_of_two(2 * len(tokens)), 4), np.uint64)
     kernels_bpe.fill_words(token_bytes, token_starts, words)
+    borders = (
+        np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8), np.zeros(kernels_borders.NUM_PAIR_WORDS, np.uint64)
+    )  # fmt: skip
+    kernels_borders.fill_borders(token_bytes, token_starts, *borders)
     specials = llama3_specials(len(tokens))
     token_bytes, token_starts = _arena(tokens + [special.encode() for special in specials])
-    return Vocabulary(sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, bits, slots, words)
+    return Vocabulary(
+        sha256, specials, token_bytes, token_starts, byte_ids, byte_pairs, pairs, bits, slots, words, borders
+    )
 
 
 def _arena(tokens: list[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
