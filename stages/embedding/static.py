@@ -28,6 +28,8 @@ from stages.fasttext.tokens import Slots, Tokens, Vocabulary, slots
 from stages.text.batch import TextBatch
 from stages.text.unicode_lower import lower
 
+WORDS_AT_ONCE = 1 << 12
+"""Words that the tokenizer is asked for in one call: its answer takes kilobytes a word until the ids are taken out."""
 _lock = Lock()
 """Vocabularies and what encoders know of them belong to the process; threads take turns."""
 
@@ -96,8 +98,11 @@ class StaticEncoder:
         return own
 
     def _ids(self, words: list[bytes]) -> list[list[int]]:
-        encoded = self.tokenizer.encode_batch_fast([word.decode() for word in words], add_special_tokens=False)
-        return [one.ids for one in encoded]
+        ids: list[list[int]] = []
+        for start in range(0, len(words), WORDS_AT_ONCE):
+            texts = [word.decode() for word in words[start : start + WORDS_AT_ONCE]]
+            ids += [one.ids for one in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        return ids
 
 
 class _Pieces:
