@@ -165,7 +165,25 @@ def _foot(snapshot: dict[str, Any]) -> Text:
         notes.append(f"{deaths} workers died and were replaced")
     if bad := counting.num_rejected(snapshot):
         notes.append(f"{bad} records unreadable")
-    return Text(" · ".join(notes), style="dim")
+    return Text("\n".join([" · ".join(notes), *encoders(snapshot)]), style="dim")
+
+
+def encoders(snapshot: dict[str, Any]) -> list[str]:
+    """A line for every stage that counts an encoder's tokens: speed of a worker, what is padded, the GPU's memory."""
+    lines = []
+    for name, counts in snapshot["stages"].items():
+        told, seconds = counts.get("counters", {}), counts["seconds"]
+        if seconds and told.get("tokens"):
+            notes = [
+                f"{short(counts['documents_in'] / seconds)} documents/s",
+                f"{short(told['tokens'] / seconds)} tokens/s of one worker",
+            ]
+            if padded := told.get("padded_tokens"):
+                notes.append(f"{1 - told['tokens'] / max(padded, told['tokens']):.1%} padding")
+            if memory := told.get("peak_gpu_bytes"):
+                notes.append(f"{short(memory, 'B')} peak GPU memory")
+            lines.append(f"{name}: {' · '.join(notes)}")
+    return lines
 
 
 def funnel(snapshot: dict[str, Any], width: int) -> RenderableType:
@@ -220,10 +238,12 @@ def print_outcome(
     size, seconds = snapshot["input"]["bytes"], snapshot["wall_seconds"]
     console.print(
         f"{short(size, 'B')} in {duration(seconds)}, {duration(snapshot['start_up_seconds'])} of it start-up. "
-        f"Kept documents: {path}/documents",
+        f"Kept documents: {path}/documents{f'; packed: {path}/tokens' if 'pack_seconds' in snapshot else ''}",
         highlight=False,
         soft_wrap=True,
     )
+    for told in encoders(snapshot):
+        console.print(told, highlight=False, soft_wrap=True)
     console.print("\nNext:", highlight=False)
     for command in next_commands(snapshot, path):
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
