@@ -205,6 +205,20 @@ def bands(
     print(json.dumps(found)) if as_json else print_bands(found, Console())
 
 
+@app.command()
+def inspect(
+    run: RunPath,
+    other: Annotated[str | None, typer.Argument(metavar="[RUN2]", help="A second run, to hold it against.")] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 7707,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> None:
+    """Look into a run in a browser: stages, samples, duplicates, and what other bounds would do."""
+    from pipeline.inspector.serve import inspect as serve
+
+    serve(run, other, host, port, not no_browser)
+
+
 @app.command("stages")
 def list_stages(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage, for all its fields.")] = None,
