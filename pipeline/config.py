@@ -32,7 +32,7 @@ LANGUAGE = "language.label"
 
 
 class Execution(BaseModel):
-    """How a run is done. Only `batch_bytes`, `seed`, `rejected_rate` and the sizes can change what is written."""
+    """How a run is done. Only `batch_bytes`, `seed`, the rates and the sizes can change what is written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -66,6 +66,9 @@ class Execution(BaseModel):
     rejected_rate: float = Field(0.01, ge=0, le=1)
     """Share of the dropped documents whose text is kept in `rejected/`; the first 20 of each rule in each task always
     are."""
+    shadow_rate: float = Field(0.01, ge=0, le=1)
+    """Share of the dropped documents that later stages go on to measure, for `shadow/`: what a looser bound would have
+    let through, and what would have become of it. Those of `rejected/`, as far as both rates reach."""
     seed: int = Field(0, ge=0)
     """Changes which documents a sample takes."""
 
