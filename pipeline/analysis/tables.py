@@ -69,9 +69,7 @@ class Tables:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows that a query gives, all of them."""
-        found = self._connection.execute(sql, list(parameters)).to_arrow_table()
-        assert found is not None
-        return found
+        return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query that gives few."""
