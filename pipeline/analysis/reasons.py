@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pipeline.analysis.estimates import Estimate, share_of, total
 from pipeline.analysis.rules import Rule, is_rerun, rules_of
-from pipeline.analysis.tables import Tables, quoted
+from pipeline.analysis.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def _unseen(shadow: Shadow, population: tuple[int, int], stratum: int, place: in
 
 
 def _only(shadow: Shadow, rule: Rule, place: int, here: tuple[int, int], weight: str) -> Estimate:
-    others = np.arange(len(shadow.rules)) != place
-    return shadow.share(here, shadow.dropped_by == place, ~shadow.fires[:, others].any(axis=1), weight)
+    alone = shadow.fires.sum(axis=1) == shadow.fires[:, place]
+    return shadow.share(here, shadow.dropped_by == place, alone, weight)
 
 
 def dropped_counts(tables: Tables) -> dict[str, tuple[int, int]]:
@@ -138,8 +138,3 @@ def overlap(tables: Tables, limit: int = 20) -> Overlap:
     names = [shadow.rules[place].name for place in order]
     total_dropped = sum(documents for documents, _ in dropped.values())
     return Overlap(names, both[np.ix_(order, order)].astype(np.float64), len(shadow.dropped_by), total_dropped)
-
-
-def measured_columns(rules: Sequence[Rule]) -> list[str]:
-    """The columns that some rules look at, as SQL."""
-    return [quoted(rule.name) for rule in rules]

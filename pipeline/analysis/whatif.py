@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -139,12 +139,10 @@ class WhatIf:
 
     @cached_property
     def not_rerun(self) -> list[str]:
-        """Stages after the first change that have to see all documents, or learn from them."""
-        changed = changed_stages(self.before, self.after)
-        if not changed:
-            return []
-        later = self.after.stages[changed[0] + 1 :]
-        return [stage.name for stage in later if not is_rerun(stage) or isinstance(stage, Fitted)]
+        """Stages after the first change that drop something and have to see all documents for it, or learn from them."""
+        first = min(changed_stages(self.before, self.after), default=len(self.after.stages))
+        later = {rule.stage_number: rule.stage for rule in self._rules if rule.drops and rule.stage_number > first}
+        return [stage.name for stage in later.values() if not is_rerun(stage) or isinstance(stage, Fitted)]
 
     def patch(self) -> str:
         """The changes as a block of YAML that goes into the config."""
@@ -153,6 +151,23 @@ class WhatIf:
             path, _, text = change.partition("=")
             values[path.strip()] = parse(text)
         return yaml.safe_dump({"set": values}, sort_keys=False, allow_unicode=True)
+
+    def to_json(self, flips: Sequence[Flip] = ()) -> dict[str, Any]:
+        """The answer for a program."""
+        return {
+            "changes": list(self.changes),
+            "weight": self.weight,
+            "kept_before": self.kept_before,
+            "kept": asdict(self.kept),
+            "newly_dropped": self.newly_dropped,
+            "released": self.released,
+            "not_rerun": self.not_rerun,
+            "funnel": [asdict(row) for row in self.funnel],
+            "by_language": [asdict(row) for row in self.by_language],
+            "by_source": [asdict(row) for row in self.by_source],
+            "flipping": [asdict(flip) for flip in flips],
+            "patch": self.patch(),
+        }
 
     def _passing(self, number: int, cells: list[_Cell], sampled: list[_Cell]) -> Estimate:
         """What passes a stage, those before it included."""
