@@ -10,10 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 
 from pipeline.stats import Stats, merge_counters
 from stages.contract import Barrier, Census, Fitted, Stage, Survey, SurveyedBarrier, decide, run_stage
@@ -28,6 +32,26 @@ class Dropped:
     rows: npt.NDArray[np.int64]
     rules: list[str]
     batch: TextBatch
+    seed: int = 0
+
+    @cached_property
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """A hash of each text, by which samples of dropped documents are taken."""
+        data, offsets = self.batch.utf8.data.data, self.batch.utf8.offsets.tolist()
+        found = [xxhash.xxh3_64_intdigest(data[low:high], self.seed) for low, high in pairwise(offsets)]
+        return np.array(found, np.uint64)
+
+    def in_sample(self, rate: float) -> npt.NDArray[np.bool_]:
+        """Which of them a sample of that rate takes; one of a higher rate takes them too."""
+        below = round(rate * 2**64)
+        return np.ones(len(self.rows), np.bool_) if below >= 2**64 else self.hashes < np.uint64(below)
+
+
+class Listener(Protocol):
+    """Hears of what stages drop, while it is there."""
+
+    def hear(self, number: int, lost: Dropped, after: TextBatch, places: npt.NDArray[np.int64]) -> None:
+        """The stage of that number dropped documents; they are at `places` of the batch that it left."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +85,21 @@ def column_types(stages: Sequence[Stage]) -> dict[str, pa.DataType]:
 
 
 def sieve(
-    batch: TextBatch, stages: Sequence[Stage], stats: Stats, given: Mapping[str, pa.Table] | None = None
+    batch: TextBatch,
+    stages: Sequence[Stage],
+    stats: Stats,
+    given: Mapping[str, pa.Table] | None = None,
+    *,
+    seed: int = 0,
+    listener: Listener | None = None,
 ) -> Sieved:
     """Run the stages over a batch and add what happened to `stats["stages"]`.
 
     Args:
         given: by the stage's name, what a Fitted stage (see `fit`) or a Census learned of the corpus; for a Barrier,
             which only comes first, what was resolved of the batch's documents.
+        seed: changes which dropped documents a sample takes.
+        listener: is told of dropped documents, with their text as the stage left it.
 
     Raises StageError, naming the stage, when one fails.
     """
@@ -76,9 +108,9 @@ def sieve(
     reasons = np.full(num_rows, None, dtype=object)
     signals: dict[str, pa.Array] = {}
     dropped: list[Dropped] = []
-    for stage in stages:
+    for number, stage in enumerate(stages):
         started = time.perf_counter()
-        after, columns = _guarded(stage, batch, (given or {}).get(stage.name))
+        after, columns = guarded(stage, batch, (given or {}).get(stage.name))
         mask, rules = _verdict(stage, columns, after)
         for name, column in columns.items():
             signals[f"{stage.name}.{name}"] = _spread(column, rows, num_rows)
@@ -86,7 +118,9 @@ def sieve(
         _count(counts, stage, batch, after, mask, rules, columns)
         if mask.any():
             lost = np.flatnonzero(mask)
-            dropped.append(Dropped(rows[lost], rules, batch.take(lost)))
+            dropped.append(Dropped(rows[lost], rules, batch.take(lost), seed))
+            if listener is not None:
+                listener.hear(number, dropped[-1], after, lost)
             reasons[rows[lost]] = rules
             kept = np.flatnonzero(~mask)
             rows, after = rows[kept], after.take(kept)
@@ -109,7 +143,7 @@ def fit(stages: Sequence[Stage], sample: TextBatch) -> dict[str, pa.Table]:
             references[stage.name] = stage.fit(sample)
         if isinstance(stage, (Barrier, Census)):
             continue
-        after, columns = _guarded(stage, sample, references.get(stage.name))
+        after, columns = guarded(stage, sample, references.get(stage.name))
         mask, _ = _verdict(stage, columns, after)
         sample = after.take(np.flatnonzero(~mask)) if mask.any() else after
     return references
@@ -138,7 +172,8 @@ def _rehearse(stage: Stage, batch: TextBatch) -> None:
         run_stage(stage, batch, reference)
 
 
-def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
+def guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
+    """`run_stage`; raises StageError, naming the documents, when the stage fails."""
     try:
         return run_stage(stage, batch, given)
     except TamisError:
