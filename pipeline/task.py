@@ -17,7 +17,10 @@ import pyarrow as pa
 
 from pipeline import barriers, clusters, shadow, sources, surveys
 from pipeline import stats as counting
+from pipeline.config import LANGUAGE
+from pipeline.counts import count_by_label, reached
 from pipeline.gather import write_task
+from pipeline.histograms import edges_of
 from pipeline.io.files import read_bytes_so_far
 from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import ROW_BITS
@@ -29,7 +32,7 @@ from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
 from pipeline.schemas import document_schema, duplicate_schema, signal_schema
 from pipeline.shadow import Shadow
-from pipeline.sieve import Sieved, column_types, sieve
+from pipeline.sieve import Sieved, column_types, sieve, signal_types
 from pipeline.sketches import Sketch, fold, sketch, write_sketch
 from pipeline.stats import Stats
 from pipeline.tokens import pack, shuffle
@@ -79,7 +82,7 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report, *, aside: bool
             task.process(portion, sinks)
             task.stats["task_seconds"] = time.perf_counter() - started
             task.stats["peak_memory_bytes"] = counting.peak_memory_bytes()
-            report(task.stats)
+            report(counting.light(task.stats))
         task.finish_shadow(sinks)
         began = time.perf_counter()
         files = [sink.close() for sink in sinks.values()]
@@ -105,6 +108,7 @@ class _SieveTask:
         self.stats = counting.empty(stage.name for stage in self.stages)
         execution = run.config.execution
         self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate)
+        self.edges = edges_of(self.stages)
         self.tallies: list[pa.Table] = []
         self.sketches: list[Sketch] = []
         """For the segment that follows."""
@@ -198,7 +202,8 @@ class _SieveTask:
             given[self.stages[0].name] = self.resolution.of(portion.addresses)
         self.shadow.begin(portion.told)
         seed = self.run.config.execution.seed
-        sieved = sieve(portion.batch, self.stages, self.stats, given, seed=seed, listener=self.shadow)
+        sieved = sieve(portion.batch, self.stages, self.stats, given, seed=seed, listener=self.shadow, edges=self.edges)
+        self._count(portion, sieved)
         self._write_shadow(self.shadow.full(), sinks)
         began = time.perf_counter()
         for lost in sieved.dropped:
@@ -212,6 +217,24 @@ class _SieveTask:
         self.stats["output"]["seconds"] += time.perf_counter() - began
         if self._reduces:
             self._reduce(sieved.kept, portion.addresses[sieved.rows])
+
+    def _count(self, portion: Portion, sieved: Sieved) -> None:
+        """Count what became of a batch by source and by language."""
+        began = time.perf_counter()
+        is_first, is_last = self.phase.segment == 0, self.following is None
+        sizes, reasons = portion.told["bytes"].to_numpy(), sieved.dropped_by
+        source = portion.told["source"].combine_chunks()
+        count_by_label(self.stats["sources"], source, sizes, reasons, is_first=is_first, is_last=is_last)
+        own = [number for number, stage in enumerate(self.stages) if LANGUAGE in signal_types([stage])]
+        if own:
+            rows = np.flatnonzero(reached(reasons, self.stages[: own[0]]))
+            labels, sizes, reasons = sieved.signals[LANGUAGE].take(pa.array(rows)), sizes[rows], reasons.take(rows)
+        elif portion.batch.languages is None:
+            return
+        else:
+            labels = portion.batch.languages
+        count_by_label(self.stats["languages"], labels, sizes, reasons, is_first=bool(own), is_last=is_last)
+        self.stats["statistics_seconds"] += time.perf_counter() - began
 
     def _duplicates(self, portion: Portion, sieved: Sieved, told: pa.Table) -> pa.Table:
         """The documents of a batch that have duplicates, as `run.duplicates` shows them."""
