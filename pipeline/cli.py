@@ -205,6 +205,34 @@ def bands(
     print(json.dumps(found)) if as_json else print_bands(found, Console())
 
 
+@app.command()
+def whatif(
+    run: RunPath,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Another bound: stages.gopher.word_count.min=100; repeatable."
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option(metavar="language|source", help="Also by language, or by source.")] = "",
+    weight: Annotated[str, typer.Option(metavar="documents|bytes", help="What is counted.")] = "documents",
+    examples: Annotated[int, typer.Option(min=0, help="Documents that change side, nearest to the bound first.")] = 5,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the YAML that makes the change.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what other bounds would have kept, without running again."""
+    from rich.console import Console
+
+    from pipeline.analysis.answers import answer
+    from pipeline.runs import open_run
+    from pipeline.terminal_analysis import print_what_if
+
+    found, flips = answer(open_run(run), set or [], by, weight, examples)
+    if output:
+        output.write_text(found.patch(), encoding="utf-8")
+    print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console())
+
+
 @app.command("stages")
 def list_stages(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage, for all its fields.")] = None,

@@ -45,6 +45,7 @@ class Progress:
     num_deaths: int = 0
     state: str = "running"
     _finished: Stats = field(default_factory=dict)
+    _finished_light: Stats = field(default_factory=dict)
     _live: dict[int, Stats] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _phase_started: float = field(default_factory=time.monotonic)
@@ -53,14 +54,20 @@ class Progress:
 
     def __post_init__(self) -> None:
         self._finished = counting.empty(self.stage_names)
+        self._finished_light = counting.light(counting.empty(self.stage_names))
 
     def begin(self, phase: str, num_tasks: int, done: dict[int, Stats]) -> None:
         """A phase starts; `done` holds the stats of its tasks that earlier launches finished."""
         self.phase, self.num_tasks, self.num_done = phase, num_tasks, len(done)
         self.num_done_before = len(done)
         self._phase_started = time.monotonic()
-        self._finished = counting.merge([self._finished, *done.values()])
+        for stats in done.values():
+            self._add(stats)
         self.write()
+
+    def _add(self, stats: Stats) -> None:
+        counting.add(self._finished, stats)
+        counting.add(self._finished_light, counting.light(stats))
 
     @property
     def seconds(self) -> float:
@@ -76,8 +83,12 @@ class Progress:
         return len(self._live)
 
     def stats(self) -> Stats:
-        """Finished tasks and what the running ones have told so far."""
+        """Finished tasks and what the running ones have told so far, which is all but what is large."""
         return counting.merge([self._finished, *self._live.values()])
+
+    def light_stats(self) -> Stats:
+        """The same without what is large."""
+        return counting.merge([self._finished_light, *self._live.values()])
 
     def ready(self, seconds: float) -> None:
         self.compile_seconds = max(self.compile_seconds, seconds)
@@ -87,7 +98,7 @@ class Progress:
 
     def finish(self, rank: int, stats: Stats) -> None:
         self._live.pop(rank, None)
-        self._finished = counting.merge([self._finished, stats])
+        self._add(stats)
         self.num_done += 1
 
     def forget(self, rank: int) -> None:
@@ -97,7 +108,7 @@ class Progress:
     def poll(self) -> None:
         """Show, write when it is time, and stop a run whose input has too many bad records."""
         self.check()
-        check_rejected(self.stats(), self.max_errors, self.path)
+        check_rejected(self.light_stats(), self.max_errors, self.path)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._looked = time.monotonic()
             if exists(f"{self.path}/{CANCEL}"):
@@ -112,8 +123,8 @@ class Progress:
         self._written = time.monotonic()
         write_json(f"{self.path}/stats.json", self.snapshot())
 
-    def snapshot(self) -> dict[str, Any]:
-        """`stats.json`: the merged stats and where the run stands."""
+    def snapshot(self, *, light: bool = False) -> dict[str, Any]:
+        """`stats.json`: the merged stats and where the run stands; for a display without what is large."""
         return {
             "state": self.state,
             "phase": self.phase,
@@ -128,7 +139,7 @@ class Progress:
             "worker_deaths": self.num_deaths,
             "wall_seconds": round(self.seconds, 3),
             "start_up_seconds": round(self.compile_seconds, 3),
-            **self.stats(),
+            **(self.light_stats() if light else self.stats()),
         }
 
 

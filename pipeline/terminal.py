@@ -56,7 +56,7 @@ class Display:
     def __call__(self, progress: Progress) -> None:
         if self._quiet or time.monotonic() < self._next:
             return
-        snapshot = progress.snapshot()
+        snapshot = progress.snapshot(light=True)
         if self._live:
             self._next = time.monotonic() + 0.25
             self._live.update(picture(snapshot, self.console.width), refresh=True)

@@ -19,7 +19,7 @@ from tests.corpus import write_jsonl
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["exact", "gopher", "repetition", {"c4": {"terminal_punctuation": False}}, "fineweb", "minhash"]
-KINDS = ("documents", "signals", "rejected", "duplicates/exact", "duplicates/minhash")
+KINDS = ("documents", "signals", "rejected", "shadow", "duplicates/exact", "duplicates/minhash")
 
 
 def digest(run: Path) -> dict[str, str]:
@@ -41,7 +41,13 @@ def config(folder: Path, name: str) -> dict:
         "input": {"path": str(folder / "*.jsonl"), "shard_bytes": 150_000},
         "output": str(folder / name),
         "stages": STAGES,
-        "execution": {"task_bytes": 1, "batch_bytes": 40_000, "output_bytes": 300_000, "rejected_rate": 0.5},
+        "execution": {
+            "task_bytes": 1,
+            "batch_bytes": 40_000,
+            "output_bytes": 300_000,
+            "rejected_rate": 0.5,
+            "shadow_rate": 0.3,
+        },
     }
 
 

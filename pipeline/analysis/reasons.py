@@ -1,0 +1,140 @@
+"""Three numbers for every rule: what it dropped in its place, what it would drop alone, what it alone drops.
+
+    here   dropped by this rule, in its place in the order
+    alone  would be dropped if this rule were the only one of the run
+    only   dropped by this rule and by no other: what comes back when it goes
+
+Later stages did not see what earlier ones dropped, so what they would have said rests on the shadow sample. Barriers
+and censuses are not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.analysis.estimates import Estimate, share_of, total
+from pipeline.analysis.rules import Rule, is_rerun, rules_of
+from pipeline.analysis.tables import Tables
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A rule, and documents or bytes by it."""
+
+    rule: str
+    here: int
+    alone: Estimate
+    only: Estimate
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many of the dropped documents two rules both drop, about: `documents[i, j]`, of the rules `rules[i]`."""
+
+    rules: list[str]
+    documents: npt.NDArray[np.float64]
+    sampled: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The shadow sample: which rule dropped each document (its place in `rules`), what it weighs, which rules fire."""
+
+    rules: list[Rule]
+    dropped_by: npt.NDArray[np.int64]
+    bytes: npt.NDArray[np.int64]
+    fires: npt.NDArray[np.bool_]
+    """One row a document, one column a rule."""
+
+    @classmethod
+    def read(cls, tables: Tables) -> Shadow:
+        rules = [rule for rule in rules_of(tables.run.config) if rule.drops]
+        places = {rule.name: place for place, rule in enumerate(rules)}
+        columns = ", ".join(f"{rule.sql} AS r{place}" for place, rule in enumerate(rules))
+        table = tables.query(f"SELECT dropped_by, bytes{', ' if columns else ''}{columns} FROM shadow")
+        dropped_by = np.array([places.get(name, -1) for name in table["dropped_by"].to_pylist()], np.int64)
+        fires = np.zeros((table.num_rows, len(rules)), np.bool_)
+        for place in range(len(rules)):
+            fires[:, place] = table[f"r{place}"].to_numpy()
+        known = dropped_by >= 0
+        return cls(rules, dropped_by[known], table["bytes"].to_numpy()[known], fires[known])
+
+    def share(
+        self, population: tuple[int, int], among: npt.NDArray[np.bool_], hits: npt.NDArray[np.bool_], weight: str
+    ) -> Estimate:
+        """Of a population (documents, bytes) that the rows `among` were drawn from, how much is as the rows `hits`."""
+        sampled, found = int(among.sum()), int((among & hits).sum())
+        if weight == "documents":
+            return share_of(population[0], sampled, found)
+        weights = self.bytes[among].astype(np.float64)
+        sums = (float(weights.sum()), float(self.bytes[among & hits].sum()), float((weights**2).sum()))
+        return share_of(population[0], sampled, found, whole=population[1], weights=sums)
+
+
+def reasons(tables: Tables, weight: str = "documents") -> list[Reason]:
+    """All rules that can drop something, those that dropped most first.
+
+    Args:
+        weight: `documents` or `bytes`, bytes as the documents were read.
+    """
+    shadow = Shadow.read(tables)
+    dropped = dropped_counts(tables)
+    reached = _reached(tables, shadow.rules)
+    found = []
+    for place, rule in enumerate(shadow.rules):
+        here = dropped.get(rule.name, (0, 0))[weight == "bytes"]
+        alone = [Estimate.counted(reached[rule.name][weight == "bytes"])]
+        for other, before in enumerate(shadow.rules):
+            if before.stage_number < rule.stage_number and before.name in dropped:
+                alone.append(_unseen(shadow, dropped[before.name], other, place, weight))
+        only = _only(shadow, rule, place, dropped.get(rule.name, (0, 0)), weight)
+        found.append(Reason(rule.name, here, total(alone), only))
+    return sorted(found, key=lambda reason: -reason.here)
+
+
+def _unseen(shadow: Shadow, population: tuple[int, int], stratum: int, place: int, weight: str) -> Estimate:
+    """What a rule would drop of the documents that an earlier one dropped."""
+    if not is_rerun(shadow.rules[place].stage):
+        return Estimate(0.0, 0.0, float(population[weight == "bytes"]), False)
+    return shadow.share(population, shadow.dropped_by == stratum, shadow.fires[:, place], weight)
+
+
+def _only(shadow: Shadow, rule: Rule, place: int, here: tuple[int, int], weight: str) -> Estimate:
+    alone = shadow.fires.sum(axis=1) == shadow.fires[:, place]
+    return shadow.share(here, shadow.dropped_by == place, alone, weight)
+
+
+def dropped_counts(tables: Tables) -> dict[str, tuple[int, int]]:
+    """Documents and bytes that each rule dropped."""
+    found = tables.rows("SELECT dropped_by, count(*), sum(bytes) FROM signals WHERE dropped_by IS NOT NULL GROUP BY 1")
+    return {rule: (documents, int(size)) for rule, documents, size in found}
+
+
+def _reached(tables: Tables, rules: Sequence[Rule]) -> dict[str, tuple[int, int]]:
+    """Documents and bytes that each rule would drop of those that its stage measured."""
+    if not rules:
+        return {}
+    sums = ", ".join(f"count(*) FILTER ({rule.sql}), coalesce(sum(bytes) FILTER ({rule.sql}), 0)" for rule in rules)
+    (row,) = tables.rows(f"SELECT {sums} FROM signals")
+    return {rule.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, rule in enumerate(rules)}
+
+
+def overlap(tables: Tables, limit: int = 20) -> Overlap:
+    """The rules that fire most often among dropped documents, two by two."""
+    shadow = Shadow.read(tables)
+    dropped = dropped_counts(tables)
+    sampled = np.bincount(shadow.dropped_by, minlength=len(shadow.rules))
+    weight = np.array([dropped.get(rule.name, (0, 0))[0] for rule in shadow.rules]) / np.maximum(sampled, 1)
+    fires = shadow.fires.astype(np.float32)
+    both: Any = (fires * weight[shadow.dropped_by][:, None].astype(np.float32)).T @ fires
+    order = np.argsort(-np.diag(both), kind="stable")[:limit]
+    order = order[np.diag(both)[order] > 0]
+    names = [shadow.rules[place].name for place in order]
+    total_dropped = sum(documents for documents, _ in dropped.values())
+    return Overlap(names, both[np.ix_(order, order)].astype(np.float64), len(shadow.dropped_by), total_dropped)
