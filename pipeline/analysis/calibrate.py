@@ -46,10 +46,10 @@ class Match:
 
     Attributes:
         signal: `gopher.mean_word_length`; end: `min` or `max`.
-        status: `matched`; `outermost` (the reference loses nothing: the bound is the outermost value); `kept` (it need
-            not change); `too_few` (documents, to tell).
+        status: `matched`; `outermost` (the reference loses nothing: the bound is the outermost value); `kept` (the
+            language's bound does already what the reference's does, as far as can be told); `too_few` (documents).
         reference: the bound of the reference language. before, after: that of the language; None = no limit.
-        low, high: 95 % interval of `after`; None unless matched.
+        low, high: 95 % interval of the bound that matches; None where there is no quantile to match.
         target: share of the reference that its bound cuts off. share_before, share_after: of the language.
         documents, documents_reference: that have the signal.
         notes: what to know before it is used.
@@ -134,19 +134,24 @@ class Calibration:
 
 
 def _merged(stage: Stage, blocks: dict[str, dict[str, dict[str, float | None]]]) -> dict[str, Any]:
-    """The stage's `by_language` with the new ends in it; a bound has both ends, so that nothing else fills one."""
+    """The stage's `by_language` with the new ends in it."""
     merged: dict[str, Any] = {
-        language: {name: rule.model_dump(mode="json") for name, rule in rules.items()}
+        language: {name: _own_ends(stage, name, rule.model_dump(mode="json")) for name, rule in rules.items()}
         for language, rules in stage.by_language.items()
     }
     for language, bounds in blocks.items():
         for name, ends in bounds.items():
             now = stage.decisions(language)[name].model_dump(mode="json") | ends
-            own = stage.decisions()[name].model_dump(mode="json")
-            merged.setdefault(language, {})[name] = {
-                end: value for end, value in now.items() if end in ends or value != own[end]
-            }
+            merged.setdefault(language, {})[name] = _own_ends(stage, name, now, ends)
     return merged
+
+
+def _own_ends(stage: Stage, name: str, rule: Any, always: Sequence[str] | dict[str, Any] = ()) -> Any:
+    """A rule of a language without the ends that the stage's own has, too; they come back when it is read."""
+    own = stage.decisions()[name].model_dump(mode="json")
+    if not isinstance(rule, dict) or rule == own:
+        return rule
+    return {end: value for end, value in rule.items() if end in always or value != own[end]}
 
 
 def _reason(match: Match, reference: str) -> str:
@@ -290,9 +295,12 @@ class _Pair:
         if cut == 0:
             return self._guard(reference, values)
         found = match_quantile(reference, values, self.reference, self.end)
+        if self.before is not None and found.low <= self.before <= found.high:
+            notes = ("the bound lies in the interval of the one that matches",)
+            return self._told("kept", reference, values, self.before, found.low, found.high, notes)
         notes = self._notes(reference, values)
         if min(cut, beyond(values, found.bound, self.end)) < FEW:
-            notes.append(f"rests on {cut:,} documents of the reference, {beyond(values, found.bound, self.end):,} here")
+            notes.append(f"fewer than {FEW} documents lie beyond the bound")
         harmonic = 1 / (1 / len(reference) + 1 / len(values))
         least_share, most_share = wilson(found.target, harmonic)
         if not least_share <= found.share <= most_share:
@@ -300,12 +308,12 @@ class _Pair:
         return self._told("matched", reference, values, found.bound, found.low, found.high, tuple(notes))
 
     def _guard(self, reference: Numbers, values: Numbers) -> Match:
-        """The bound cuts off nothing of the reference: it stays if that is true here too, but for chance; else it is
-        the outermost value."""
+        """The bound cuts off nothing of the reference: the language's stays if that is true of it too, but for chance;
+        else it is the outermost value."""
         harmonic = 1 / (1 / len(reference) + 1 / len(values))
-        share = beyond(values, self.reference, self.end) / len(values)
+        share = beyond(values, self.before, self.end) / len(values) if self.before is not None else 0.0
         if share <= wilson(0.0, harmonic)[1]:
-            return self._told("kept", reference, values, self.reference, notes=tuple(self._notes(reference, values)))
+            return self._told("kept", reference, values, self.before, notes=tuple(self._notes(reference, values)))
         outer = rounded(float(values.min() if self.end == "min" else values.max()), values, self.end)
         notes = ["cuts off nothing of the reference, so there is no quantile to match", *self._notes(reference, values)]
         return self._told("outermost", reference, values, outer, notes=tuple(notes))

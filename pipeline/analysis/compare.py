@@ -13,14 +13,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.analysis.drift import MAX_ROWS, Drift, common_signals, drift, read_sample
-from pipeline.config import LANGUAGE, Config, dump_config
+from pipeline.analysis.tables import MEMORY, literal
+from pipeline.config import Config, dump_config
 from pipeline.runs import Run
 from stages.errors import RunError
 
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "800MB"
 Join = Literal["address", "id and source", "id"]
 ABSENT = "(absent)"
 """Stands for a stage or a field that one of the configs does not have."""
@@ -259,7 +259,7 @@ class Pair:
         if "://" in run.path:
             self.connection.register(name, dataset)
             return
-        files = ", ".join("'" + file.replace("'", "''") + "'" for file in dataset.files)
+        files = ", ".join(map(literal, dataset.files))
         self.connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
 
     @cached_property

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from pipeline.config import Config, dump_config
-from stages.contract import Stage
+from stages.contract import Bounds, Stage
 
 Path = tuple[str, ...]
 
@@ -35,12 +35,20 @@ def _entry(stage: Stage, entry: Mapping[str, Any]) -> Any:
 
 
 def _changed(model: BaseModel, dumped: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a model that are not what they are without being named."""
-    return {
-        name: dumped[name]
+    """Fields of a model that are not what they are without being named; overrides by label last."""
+    changed = {
+        name: _ends(dumped[name], info.default)
         for name, info in type(model).model_fields.items()
         if info.is_required() or getattr(model, name) != info.get_default(call_default_factory=True)
     }
+    return dict(sorted(changed.items(), key=lambda item: item[0].startswith("by_")))
+
+
+def _ends(value: Any, default: Any) -> Any:
+    """A bound without an end that is open by default, too."""
+    if not isinstance(default, Bounds):
+        return value
+    return {end: limit for end, limit in value.items() if limit is not None or getattr(default, end) is not None}
 
 
 def config_text(content: Mapping[str, Any], heading: str, comments: Mapping[Path, str] | None = None) -> str:
