@@ -45,13 +45,13 @@ def _heading(console: Console, text: str) -> None:
 
 def print_rows(names: Sequence[str], rows: Sequence[Sequence[str]], console: Console, left: int = 1) -> None:
     """A table whose first columns are flush left and cut where there is no room; the others are numbers, whole."""
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    while sum(widths) + 2 * len(widths) > console.width and max(widths[:left]) > 8:
+        widths[widths.index(max(widths[:left]))] -= 1
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for place, name in enumerate(names):
-        is_text = place < left
-        width = None if is_text else max(len(cell) for cell in (name, *(row[place] for row in rows)))
-        table.add_column(
-            name, justify="left" if is_text else "right", no_wrap=True, overflow="ellipsis", min_width=width
-        )
+    for place, (name, width) in enumerate(zip(names, widths, strict=True)):
+        justify: Any = "left" if place < left else "right"
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", min_width=width, max_width=width)
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
@@ -149,7 +149,12 @@ def _drift(drifts: Sequence[Drift], console: Console) -> None:
 
 
 def _median(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
+    return "–" if value is None else number(value)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A few digits, whole thousands in full."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
 
 
 def print_calibration(found: Calibration, console: Console) -> None:
@@ -170,11 +175,11 @@ def _match(match: Match) -> tuple[str, ...]:
     sign = "≥" if match.end == "min" else "≤"
     return (
         match.signal.split(".", 1)[1],
-        f"{sign} {match.before:g}" if match.before is not None else "–",
+        f"{sign} {number(match.before)}" if match.before is not None else "–",
         _cut(match.target),
         _cut(match.share_before),
-        f"{sign} {match.after:.3g}" if match.after is not None else "–",
-        f"{match.low:.2g}…{match.high:.2g}" if match.low is not None else "–",
+        f"{sign} {number(match.after)}" if match.after is not None else "–",
+        f"{number(match.low, 2)}…{number(match.high or 0, 2)}" if match.low is not None else "–",
     )
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import stages as registry
-from pipeline.analysis.config_text import Path, config_content, config_text
+from pipeline.analysis.config_text import Path, config_content, config_text, own_ends
 from pipeline.analysis.drift import MAX_ROWS, read_sample
 from pipeline.analysis.quantiles import End, Numbers, beyond, match_quantile, rounded, wilson
 from pipeline.config import LANGUAGE, Config
@@ -136,22 +136,14 @@ class Calibration:
 def _merged(stage: Stage, blocks: dict[str, dict[str, dict[str, float | None]]]) -> dict[str, Any]:
     """The stage's `by_language` with the new ends in it."""
     merged: dict[str, Any] = {
-        language: {name: _own_ends(stage, name, rule.model_dump(mode="json")) for name, rule in rules.items()}
+        language: {name: own_ends(stage, name, rule.model_dump(mode="json")) for name, rule in rules.items()}
         for language, rules in stage.by_language.items()
     }
     for language, bounds in blocks.items():
         for name, ends in bounds.items():
             now = stage.decisions(language)[name].model_dump(mode="json") | ends
-            merged.setdefault(language, {})[name] = _own_ends(stage, name, now, ends)
+            merged.setdefault(language, {})[name] = own_ends(stage, name, now, ends)
     return merged
-
-
-def _own_ends(stage: Stage, name: str, rule: Any, always: Sequence[str] | dict[str, Any] = ()) -> Any:
-    """A rule of a language without the ends that the stage's own has, too; they come back when it is read."""
-    own = stage.decisions()[name].model_dump(mode="json")
-    if not isinstance(rule, dict) or rule == own:
-        return rule
-    return {end: value for end, value in rule.items() if end in always or value != own[end]}
 
 
 def _reason(match: Match, reference: str) -> str:

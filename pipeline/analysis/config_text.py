@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
@@ -31,7 +31,21 @@ def _entry(stage: Stage, entry: Mapping[str, Any]) -> Any:
     changed = _changed(stage, fields)
     if changed.get("name") == kind:
         del changed["name"]
+    if "by_language" in changed:
+        changed["by_language"] = {
+            language: {name: own_ends(stage, name, rule) for name, rule in rules.items()}
+            for language, rules in changed["by_language"].items()
+        }
     return {kind: changed} if changed else kind
+
+
+def own_ends(stage: Stage, name: str, rule: Any, always: Collection[str] = ()) -> Any:
+    """A rule of a language without the ends that the stage's own has, too, which come back when it is read."""
+    if not isinstance(rule, Mapping):
+        return rule
+    own: Any = stage.decisions()[name].model_dump(mode="json")
+    ends = {end: value for end, value in rule.items() if end in always or value != own[end]}
+    return ends or {end: value for end, value in rule.items() if value is not None}
 
 
 def _changed(model: BaseModel, dumped: Mapping[str, Any]) -> dict[str, Any]:
