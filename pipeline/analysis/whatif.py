@@ -139,7 +139,7 @@ class WhatIf:
 
     @cached_property
     def not_rerun(self) -> list[str]:
-        """Stages after the first change that drop something and have to see all documents for it, or learn from them."""
+        """Stages after the first change that drop, and look at all documents for it or learn from them."""
         first = min(changed_stages(self.before, self.after), default=len(self.after.stages))
         later = {rule.stage_number: rule.stage for rule in self._rules if rule.drops and rule.stage_number > first}
         return [stage.name for stage in later.values() if not is_rerun(stage) or isinstance(stage, Fitted)]
