@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ import pyarrow as pa
 from stages.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pipeline.analysis.tables import Tables
     from pipeline.runs import Run
+    from pipeline.stats import Stats
 
 CACHED_VIEWS = 64
 
@@ -46,6 +48,17 @@ class Inspected:
         """A view, made once for each address. One at a time: DuckDB uses all cores for one question."""
         with self.lock:
             return self._views(make, query)
+
+    @cached_property
+    def stats(self) -> Stats:
+        return self.run.stats
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Its tables in DuckDB; only views ask, one at a time."""
+        from pipeline.analysis.tables import open_tables
+
+        return open_tables(self.run)
 
     def forget(self) -> None:
         """Make every view anew: the run, or what is known of it, has changed."""

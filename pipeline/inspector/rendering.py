@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from pipeline.analysis.estimates import Estimate
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -24,7 +27,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["cell"] = cell
+    made.filters |= {"cell": cell, "visible": visible, "plain": plain, "estimate": estimate, "signed": lambda value: f"{value:+,.0f}"}
     return made
 
 
@@ -36,4 +39,27 @@ def cell(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return visible(str(value))
+
+
+def visible(text: str) -> str:
+    """Text of the web, with what cannot be seen or turns the line around written out: ⟦U+202E⟧."""
+    return "".join(f"⟦U+{ord(c):04X}⟧" if _hidden(c) else c for c in text)
+
+
+def _hidden(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cf", "Co", "Cs", "Cn"} and char not in "\n\t\u200c\u200d"
+
+
+def plain(value: float) -> str:
+    """A number as one would write it in a config: 50, 0.65."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+
+
+def estimate(found: Estimate) -> str:
+    """A number, with its interval if it is not exact."""
+    if found.exact:
+        return f"{found.value:,.0f}"
+    return f"{found.value:,.0f} ({found.low:,.0f} – {found.high:,.0f})"
