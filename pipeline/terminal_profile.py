@@ -23,7 +23,9 @@ def print_profile(found: Profile, console: Console) -> None:
     """What there is, what each recipe keeps, which rules are loud, how signals are distributed, examples."""
     sample, documents = found.sample, found.documents
     part = "all of it" if sample.is_whole else "a sample"
-    _say(console, f"{sample.files:,} files, {short(sample.file_bytes, 'B')}; measured: {part}, {documents:,} documents, ")
+    _say(
+        console, f"{sample.files:,} files, {short(sample.file_bytes, 'B')}; measured: {part}, {documents:,} documents, "
+    )
     _say(console, f"{short(found.bytes, 'B')} of text, {found.duplicates:,} of them repeat another one's text")
     for reason, count in sample.rejected.items():
         _say(console, f"unreadable: {count:,} × {reason.removeprefix('input.')}")

@@ -184,15 +184,11 @@ def rule_shares(sample: Sample, placed: Sequence[Stage], signals: pa.Table) -> l
         share = float(mask.mean())
         by_language = {label: float(mask[rows].mean()) for label, rows in rows_of.items()}
         examples = _examples(sample, signals[f"{stage.name}.{name}"], rule, mask) if isinstance(rule, Bounds) else []
-        found.append(
-            RuleShare(f"{stage.name}.{name}", rule_text(rule), int(mask.sum()), share, by_language, examples)
-        )
+        found.append(RuleShare(f"{stage.name}.{name}", rule_text(rule), int(mask.sum()), share, by_language, examples))
     return sorted(found, key=lambda rule: (-rule.documents, rule.rule))
 
 
-def _examples(
-    sample: Sample, column: pa.ChunkedArray, rule: Bounds, mask: np.ndarray[Any, Any]
-) -> list[Example]:
+def _examples(sample: Sample, column: pa.ChunkedArray, rule: Bounds, mask: np.ndarray[Any, Any]) -> list[Example]:
     rows = np.flatnonzero(mask)
     values = column.to_numpy()
     ends = [end for end in (rule.min, rule.max) if end is not None]

@@ -81,7 +81,7 @@ def _stages(profile: Profile, comments: dict[Path, str]) -> list[Any]:
     comments["stages", "pii"] = "addresses, numbers and keys are masked"
     placed += ["pii", "nsfw"]
     within = {"within": ["language.label"]} if _kept_languages(profile) is None else {}
-    comments["stages", "minhash"] = "near duplicates, over the whole corpus; the longest stays"
+    comments["stages", "minhash"] = f"near duplicates{' within a language' if within else ''}; the longest stays"
     placed.append({"minhash": {**within, "priority": ["-gopher.word_count"]}})
     comments["stages", "quality"] = "a score; drops nothing until it has a bound"
     placed.append("quality")
