@@ -291,6 +291,31 @@ def calibrate(
     print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console())
 
 
+@app.command()
+def profile(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="A file, glob or directory: what input.path takes.")],
+    output: Annotated[Path | None, typer.Option(metavar="CONFIG", help="Write a config to start from.")] = None,
+    sample_bytes: Annotated[int, typer.Option(min=10_000, help="Text to measure, in bytes.")] = 64 << 20,
+    text: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, jsonl, warc, wet or text.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a sample of any corpus: languages, signals, what published recipes would drop, a config to start from."""
+    from rich.console import Console
+
+    from pipeline.analysis.profile import profile as profile_input
+    from pipeline.analysis.starting_config import starting_config
+    from pipeline.config import read_input
+    from pipeline.terminal_profile import print_profile
+
+    found = profile_input(read_input({"path": input, "text": text, "format": format}), sample_bytes)
+    if output:
+        write_config(output, starting_config(found))
+    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console())
+    if not output and not as_json:
+        print(f"For a config to start from: tamis profile {input} --output first.yaml", file=sys.stderr)
+
+
 def names(text: str) -> list[str]:
     """`de, ja` as a list."""
     return [name.strip() for name in text.split(",") if name.strip()]

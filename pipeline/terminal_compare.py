@@ -197,13 +197,13 @@ def _pictures(found: Calibration, console: Console) -> None:
             label: (found.values[label, match.signal], bound)
             for label, bound in ((found.reference, match.reference), (match.language, match.after))
         }
-        low, high = _span([values for values, _ in rows.values()], [bound for _, bound in rows.values() if bound])
+        low, high = span([values for values, _ in rows.values()], [bound for _, bound in rows.values() if bound])
         _say(console, f" {match.signal} {match.end}, {low:.3g} to {high:.3g}")
         for label, (values, bound) in rows.items():
             _say(console, f"   {label[:8]:<8} {picture(values, low, high, bound)}")
 
 
-def _span(samples: Sequence[Numbers], bounds: Sequence[float]) -> tuple[float, float]:
+def span(samples: Sequence[Numbers], bounds: Sequence[float]) -> tuple[float, float]:
     """The range in which nearly all values and the bounds lie."""
     lows = [float(np.quantile(values, 0.005)) for values in samples]
     highs = [float(np.quantile(values, 0.995)) for values in samples]

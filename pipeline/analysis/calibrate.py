@@ -210,7 +210,9 @@ def calibrate_table(
             for end in ("min", "max"):
                 if getattr(rule, end) is not None:
                     own = stage.decisions(label)[name.rsplit(".", 1)[1]]
-                    pair = _Pair(label, name, end, getattr(rule, end), getattr(own, end), sizes[reference], sizes[label])
+                    pair = _Pair(
+                        label, name, end, getattr(rule, end), getattr(own, end), sizes[reference], sizes[label]
+                    )
                     matches.append(pair.match(values[reference, name], values[label, name], min_documents))
     documents = {label: sizes[label] for label in (reference, *languages)}
     return Calibration(reference, tuple(languages), documents, matches, config, values)

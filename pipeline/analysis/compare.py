@@ -301,7 +301,9 @@ class Pair:
             flows=flows,
         )
 
-    def different(self, before: str | None, after: str | None, limit: int = 20, offset: int = 0) -> list[dict[str, Any]]:
+    def different(
+        self, before: str | None, after: str | None, limit: int = 20, offset: int = 0
+    ) -> list[dict[str, Any]]:
         """Documents of one flow: `id`, `address_a`, `address_b`, in the order of the first run."""
         for name in ("a", "b"):
             self._single(name)

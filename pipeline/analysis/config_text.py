@@ -18,9 +18,7 @@ def config_content(config: Config) -> dict[str, Any]:
     """A config as plain values without those that are the defaults; `load_config` reads it back."""
     dumped = dump_config(config)
     content: dict[str, Any] = {"input": _changed(config.input, dumped["input"]), "output": config.output}
-    content["stages"] = [
-        _entry(stage, entry) for stage, entry in zip(config.stages, dumped["stages"], strict=True)
-    ]
+    content["stages"] = [_entry(stage, entry) for stage, entry in zip(config.stages, dumped["stages"], strict=True)]
     if execution := _changed(config.execution, dumped["execution"]):
         content["execution"] = execution
     return content

@@ -175,9 +175,7 @@ def _sizes(labels: pa.ChunkedArray) -> dict[str, int]:
     return {item["values"]: item["counts"] for item in counted.to_pylist()}
 
 
-def _compare(
-    signal: str, language: str | None, a: pa.ChunkedArray, b: pa.ChunkedArray, least: int
-) -> Drift | None:
+def _compare(signal: str, language: str | None, a: pa.ChunkedArray, b: pa.ChunkedArray, least: int) -> Drift | None:
     values_a, values_b = a.drop_null(), b.drop_null()
     num_a, num_b = len(values_a), len(values_b)
     if min(num_a, num_b) < max(least, 1):

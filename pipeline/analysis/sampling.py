@@ -82,7 +82,9 @@ def take_sample(source: Input, sample_bytes: int) -> Sample:
     table = pa.concat_tables(tables)
     if not table.num_rows:
         why = ", ".join(f"{reason} {count:,}" for reason, count in rejected.most_common(3))
-        raise MissingInputError(f"{', '.join(source.paths)}: no document could be read ({why or 'the files are empty'})")
+        raise MissingInputError(
+            f"{', '.join(source.paths)}: no document could be read ({why or 'the files are empty'})"
+        )
     files = {shard.path: shard.size for shard in shards}
     return Sample(table, len(files), sum(files.values()), len(shards), len(places), is_whole, dict(rejected))
 
