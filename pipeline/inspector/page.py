@@ -53,6 +53,13 @@ class Inspected:
     def stats(self) -> Stats:
         return self.run.stats
 
+    @property
+    def dropped_counts(self) -> dict[str, int]:
+        """Documents dropped by each rule, most first."""
+        from pipeline.stats import dropped
+
+        return {rule: counts["documents"] for rule, counts in dropped(self.stats).items()}
+
     @cached_property
     def tables(self) -> Tables:
         """Its tables in DuckDB; only views ask, one at a time."""

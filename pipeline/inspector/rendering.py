@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pipeline.analysis.safe_text import visible
+from stages.contract import Allowed, Bounds, Decision, Flag
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"cell": cell, "visible": visible, "plain": plain, "estimate": estimate, "signed": lambda value: f"{value:+,.0f}"}
+    made.filters |= {"cell": cell, "visible": visible, "plain": plain, "rule": rule, "estimate": estimate, "signed": lambda value: f"{value:+,.0f}"}
     return made
 
 
@@ -44,15 +46,6 @@ def cell(value: object) -> str:
     return visible(str(value))
 
 
-def visible(text: str) -> str:
-    """Text of the web, with what cannot be seen or turns the line around written out: ⟦U+202E⟧."""
-    return "".join(f"⟦U+{ord(c):04X}⟧" if _hidden(c) else c for c in text)
-
-
-def _hidden(char: str) -> bool:
-    return unicodedata.category(char) in {"Cc", "Cf", "Co", "Cs", "Cn"} and char not in "\n\t\u200c\u200d"
-
-
 def plain(value: float) -> str:
     """A number as one would write it in a config: 50, 0.65."""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.6g}"
@@ -63,3 +56,15 @@ def estimate(found: Estimate) -> str:
     if found.exact:
         return f"{found.value:,.0f}"
     return f"{found.value:,.0f} ({found.low:,.0f} – {found.high:,.0f})"
+
+
+def rule(decision: Decision) -> str:
+    """A decision, short: 50 … 100000."""
+    if isinstance(decision, Bounds):
+        low = "" if decision.min is None else plain(decision.min)
+        high = "" if decision.max is None else plain(decision.max)
+        return f"{low} … {high}".strip()
+    if isinstance(decision, Allowed):
+        return ", ".join(decision.labels or ())
+    assert isinstance(decision, Flag)
+    return "false" if decision.drop else ""
