@@ -29,7 +29,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"cell": cell, "visible": visible, "plain": plain, "rule": rule, "estimate": estimate, "signed": lambda value: f"{value:+,.0f}"}
+    made.filters |= {"cell": cell, "visible": visible, "plain": plain, "amount": amount, "rule": rule, "estimate": estimate, "signed": lambda value: f"{value:+,.0f}"}
     return made
 
 
@@ -68,3 +68,14 @@ def rule(decision: Decision) -> str:
         return ", ".join(decision.labels or ())
     assert isinstance(decision, Flag)
     return "false" if decision.drop else ""
+
+
+def amount(value: float, weight: str) -> str:
+    """Documents, or bytes in a unit that fits."""
+    if weight == "documents":
+        return f"{value:,.0f}"
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:,.1f} TB"
