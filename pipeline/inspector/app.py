@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.inspector.downloads import FORMATS
 from pipeline.inspector.page import Inspected, MakeView, View
-from pipeline.inspector.security import Guard
+from pipeline.inspector.security import Guard, Respond
 from stages.errors import TamisError
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ def make_app(inspected: Inspected, host: str = "127.0.0.1", token: str | None = 
     from starlette.middleware.base import BaseHTTPMiddleware
     from starlette.routing import Route
 
+    guard = Guard(host, token)
+
+    async def dispatch(request: Request, respond: Respond) -> Response:
+        async def answer(request: Request) -> Response:
+            try:
+                return await respond(request)
+            except Exception as error:
+                return _broken(request, error)
+
+        return await guard(request, answer)
+
     app = Starlette(
         routes=[
             Route("/", _page),
@@ -48,8 +59,8 @@ def make_app(inspected: Inspected, host: str = "127.0.0.1", token: str | None = 
             Route("/{page}", _page),
             Route("/{page}/{table}.{ending}", _download),
         ],
-        middleware=[Middleware(BaseHTTPMiddleware, dispatch=Guard(host, token))],
-        exception_handlers={404: _lost, TamisError: _refused, Exception: _broken},
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=dispatch)],
+        exception_handlers={404: _lost, TamisError: _refused},
     )
     app.state.inspected = inspected
     return app

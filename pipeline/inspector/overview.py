@@ -57,9 +57,9 @@ def _columns(name: str, estimates: list[Estimate]) -> dict[str, pa.Array]:
 
 
 def _groups(name: str, groups: dict[str, dict[str, dict[str, int]]], weight: str) -> pa.Table:
-    rows = sorted(groups.items(), key=lambda item: -item[1]["read"][weight])
-    read = [counts["read"][weight] for _, counts in rows]
-    kept = [counts["kept"][weight] for _, counts in rows]
+    rows = sorted(groups.items(), key=lambda item: -item[1]["read"].get(weight, 0))
+    read = [counts["read"].get(weight, 0) for _, counts in rows]
+    kept = [counts["kept"].get(weight, 0) for _, counts in rows]
     return pa.table(
         {
             name: pa.array([label for label, _ in rows], pa.string()),
