@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.inspector.downloads import FORMATS
+from pipeline.inspector.labelling import label_of_form
 from pipeline.inspector.page import Inspected, MakeView, View
 from pipeline.inspector.security import Guard, Respond
 from stages.errors import TamisError
@@ -26,7 +27,7 @@ PAGES = {
     "whatif": "What if",
     "samples": "Samples",
     "duplicates": "Duplicates",
-    "semantic": "Meaning",
+    "semantic": "Semantic",
     "compare": "Compare",
     "speed": "Speed",
     "config": "Config",
@@ -56,6 +57,7 @@ def make_app(inspected: Inspected, host: str = "127.0.0.1", token: str | None = 
         routes=[
             Route("/", _page),
             Route("/static/{name}", _static),
+            Route("/samples/label", _label, methods=["POST"]),
             Route("/{page}", _page),
             Route("/{page}/{table}.{ending}", _download),
         ],
@@ -68,7 +70,7 @@ def make_app(inspected: Inspected, host: str = "127.0.0.1", token: str | None = 
 
 def pages_of(inspected: Inspected) -> dict[str, str]:
     """The pages that a run has something for, and their names."""
-    return {page: name for page, name in PAGES.items() if page != "compare" or inspected.other is not None}
+    return {page: name for page, name in PAGES.items() if inspected.has(page)}
 
 
 def _static(request: Request) -> Response:
@@ -102,6 +104,20 @@ def _download(request: Request) -> Response:
     name = f"{request.path_params['page']}-{table}.{ending}"
     disposition = {} if ending == "json" else {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(write(tables[table]), media_type=media_type, headers=disposition)
+
+
+async def _label(request: Request) -> Response:
+    """What somebody said of a sample, then the page that it was said on."""
+    from urllib.parse import parse_qs
+
+    from starlette.concurrency import run_in_threadpool
+    from starlette.responses import RedirectResponse
+
+    body = (await request.body()).decode("utf-8", "replace")
+    form = {name: values[-1] for name, values in parse_qs(body).items()}
+    inspected: Inspected = request.app.state.inspected
+    address = await run_in_threadpool(label_of_form, inspected, form)
+    return RedirectResponse(f"/samples?{form.get('back', '')}#a{address}", status_code=303)
 
 
 def _view(request: Request) -> View:

@@ -49,6 +49,19 @@ class Inspected:
         with self.lock:
             return self._views(make, query)
 
+    def has(self, page: str) -> bool:
+        """Whether there is anything to show on a page."""
+        from stages.contract import Deduplication
+        from stages.dedup.semantic import Semantic
+
+        stages = self.run.config.stages
+        wanted = {
+            "compare": self.other is not None,
+            "duplicates": any(isinstance(stage, Deduplication) for stage in stages),
+            "semantic": any(isinstance(stage, Semantic) for stage in stages),
+        }
+        return wanted.get(page, True)
+
     @cached_property
     def stats(self) -> Stats:
         return self.run.stats

@@ -80,3 +80,8 @@ def bars_of(
             }
         )
     return found
+
+
+def curve(xs: list[float], ys: list[float]) -> str:
+    """Points of a line through the unit square, in a plot of `WIDTH` by `HEIGHT`."""
+    return " ".join(f"{WIDTH * x:.1f},{HEIGHT * (1 - y):.1f}" for x, y in zip(xs, ys, strict=True))

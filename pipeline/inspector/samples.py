@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.analysis import samples as found_in
+from pipeline.analysis import labels
 from pipeline.analysis.rules import rules_of
 from pipeline.analysis.safe_text import segments
 from pipeline.analysis.whatif import flipping
@@ -56,8 +57,8 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "offset": offset,
         "page_size": PAGE,
         "here": {"kind": kind, "rule": rule or "", "language": language or ""},
-        "labels": {},
-        "precision": None,
+        "labels": labels.of_rule(run, rule) if rule else {},
+        "precision": labels.precision(run, rule, dropped.get(rule, 0)) if rule else None,
     }
     rows = [
         {"address": one.address, "id": one.id, "source": one.source, "language": one.language, "dropped_by": one.dropped_by}
