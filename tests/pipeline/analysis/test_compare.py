@@ -33,7 +33,7 @@ def runs(tmp_path_factory):
 
     return {
         "a": run("a", "in.jsonl"),
-        "b": run("b", "in.jsonl", word_count={"min": 150}, by_language={"de": {"word_count": {"min": 9}}}),
+        "b": run("b", "in.jsonl", word_count={"min": 400}, by_language={"de": {"word_count": {"min": 9}}}),
         "c": run("c", "more.jsonl"),
     }
 
@@ -58,7 +58,7 @@ def test_documents_decided_otherwise_are_those_of_a_count(runs):
 def test_config_differs_where_it_was_changed(runs):
     found = compare(runs["a"], runs["b"])
     changes = {(change.stage, change.field): (change.a, change.b) for change in found.config}
-    assert changes["gopher", "word_count.min"] == (50, 150)
+    assert changes["gopher", "word_count.min"] == (50, 400)
     assert all(stage == "gopher" for stage, _ in changes)
     assert found.same_order
     assert found.funnel[0].in_a == 120
