@@ -119,7 +119,7 @@ class Calibration:
         heading = (
             f"Bounds by language that cut off of each what those of {self.reference} cut off of {self.reference}"
             f"{f', on {source}' if source else ''}.\nDocuments: {sizes}. Behind each bound: its 95 % interval, "
-            f"the share of {self.reference} and of the language\nthat it cuts off, and what the bound before would have."
+            f"the share of {self.reference} and of the language\nthat it cuts off, and that of the bound before."
         )
         return config_text(content, heading, comments)
 
@@ -290,8 +290,8 @@ class _Pair:
             return self._guard(reference, values)
         found = match_quantile(reference, values, self.reference, self.end)
         if self.before is not None and found.low <= self.before <= found.high:
-            notes = ("the bound lies in the interval of the one that matches",)
-            return self._told("kept", reference, values, self.before, found.low, found.high, notes)
+            near = ("the bound lies in the interval of the one that matches",)
+            return self._told("kept", reference, values, self.before, found.low, found.high, near)
         notes = self._notes(reference, values)
         if min(cut, beyond(values, found.bound, self.end)) < FEW:
             notes.append(f"fewer than {FEW} documents lie beyond the bound")

@@ -212,18 +212,13 @@ def _merged_order(a: list[str], b: list[str]) -> list[str]:
 
 def funnel(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[FunnelPair]:
     """Stages of both runs, from their stats, reading first."""
-    read = [{"documents": stats["input"]["documents"], "bytes": stats["input"]["bytes"]} for stats in (a, b)]
-    rows = [
-        FunnelPair(
-            "read",
-            *(count for counts in read for count in (counts["documents"], counts["documents"])),
-            *(counts["bytes"] for counts in read),
-        )
-    ]
+    x, y = a["input"], b["input"]
+    read = (x["documents"], x["documents"], y["documents"], y["documents"], x["bytes"], y["bytes"])
+    rows = [FunnelPair("read", *read)]
     for name in _merged_order(list(a["stages"]), list(b["stages"])):
         x, y = a["stages"].get(name, {}), b["stages"].get(name, {})
-        counts = [one.get(key) for one in (x, y) for key in ("documents_in", "documents_out")]
-        rows.append(FunnelPair(name, *counts, x.get("bytes_out"), y.get("bytes_out")))
+        in_a, out_a, in_b, out_b = (one.get(key) for one in (x, y) for key in ("documents_in", "documents_out"))
+        rows.append(FunnelPair(name, in_a, out_a, in_b, out_b, x.get("bytes_out"), y.get("bytes_out")))
     return rows
 
 

@@ -79,8 +79,8 @@ def config_text(content: Mapping[str, Any], heading: str, comments: Mapping[Path
             for entry in value:
                 lines += _stage_lines(entry, comments)
         else:
-            lines += ["" if key == "execution" else None, *_lines(key, value, (key,), 0, comments)]
-    return "\n".join(line for line in lines if line is not None) + "\n"
+            lines += [*([""] if key == "execution" else []), *_lines(key, value, (key,), 0, comments)]
+    return "\n".join(lines) + "\n"
 
 
 def _stage_lines(entry: Any, comments: Mapping[Path, str]) -> list[str]:

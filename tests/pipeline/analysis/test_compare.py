@@ -6,9 +6,19 @@ from collections import Counter
 import pytest
 
 from pipeline.analysis.compare import Pair, compare
+from pipeline.io.files import write_json
+from pipeline.runs import Run
+from pipeline.standing import standing
 from stages.errors import RunError
 from tests.corpus import write_jsonl
 from tests.in_process import run_in_process
+
+
+def run_of(config):
+    """A run done in this process, with its stats."""
+    run = run_in_process(config)
+    write_json(f"{run.path}/stats.json", standing(run))
+    return Run(run.path)
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +29,11 @@ def runs(tmp_path_factory):
 
     def run(name, path, **gopher):
         stages = ["language", {"gopher": gopher}, "repetition"]
-        return run_in_process({"input": str(folder / path), "output": str(folder / name), "stages": stages})
+        return run_of({"input": str(folder / path), "output": str(folder / name), "stages": stages})
 
     return {
         "a": run("a", "in.jsonl"),
-        "b": run("b", "in.jsonl", word_count={"min": 150}, by_language={"de": {"word_count": {"min": 9}}}),
+        "b": run("b", "in.jsonl", word_count={"min": 400}, by_language={"de": {"word_count": {"min": 9}}}),
         "c": run("c", "more.jsonl"),
     }
 
@@ -48,7 +58,7 @@ def test_documents_decided_otherwise_are_those_of_a_count(runs):
 def test_config_differs_where_it_was_changed(runs):
     found = compare(runs["a"], runs["b"])
     changes = {(change.stage, change.field): (change.a, change.b) for change in found.config}
-    assert changes["gopher", "word_count.min"] == (50, 150)
+    assert changes["gopher", "word_count.min"] == (50, 400)
     assert all(stage == "gopher" for stage, _ in changes)
     assert found.same_order
     assert found.funnel[0].in_a == 120
@@ -91,7 +101,7 @@ def test_ids_that_come_twice_are_left_out(tmp_path):
         for i, row in enumerate(rows):
             (tmp_path / name / f"{i}.jsonl").write_text(row + "\n")
         config = {"input": str(tmp_path / name), "output": str(tmp_path / f"{name}-run"), "stages": ["gopher"]}
-        return run_in_process(config)
+        return run_of(config)
 
     found = compare(run("left", ["x", "x", "y", "z"]), run("right", ["x", "y"])).documents
     assert (found.by, found.both, found.ambiguous_a, found.ambiguous_b) == ("id", 1, 2, 0)
@@ -99,9 +109,6 @@ def test_ids_that_come_twice_are_left_out(tmp_path):
 
 
 def test_a_run_that_is_not_done_is_refused(runs, tmp_path):
-    from pipeline.io.files import write_json
-    from pipeline.runs import Run
-
     write_json(f"{tmp_path}/run.json", {**runs["a"].description, "state": "failed"})
     with pytest.raises(RunError, match="is failed, not done"):
         compare(Run(str(tmp_path)), runs["b"])

@@ -11,7 +11,7 @@ import pytest
 from pipeline.analysis.profile import profile
 from pipeline.analysis.sampling import take_sample
 from pipeline.analysis.starting_config import LOUD, starting_config
-from pipeline.config import load_config
+from pipeline.config import dump_config, load_config
 from pipeline.io.input import Input
 from stages.errors import MissingInputError
 from tests.corpus import page, write_jsonl
@@ -75,8 +75,6 @@ def test_the_starting_config_runs(found, tmp_path):
     loud = [rule.rule for rule in found.rules if rule.share > LOUD and rule.rule.split(".")[0] in ("gopher", "c4")]
     for name in loud:
         assert f"drops {next(r for r in found.rules if r.rule == name).share:.0%}" in text
-    from pipeline.config import dump_config
-
     run = run_in_process(dump_config(config))
     assert run.signals.count_rows() == 231
     assert run.documents.count_rows() > 0
