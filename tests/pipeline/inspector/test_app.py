@@ -128,7 +128,7 @@ def test_wrong_questions_say_what_is_right(client):
         ("/stage?stage=gopher&signal=wort_count", "there is: word_count"),
         ("/stage?stage=gopher&stages.gopher.word_count.min=abc", "word_count"),
         ("/stage?stage=gopher&stages.gofer.word_count.min=3", "Did you mean"),
-        ("/whatif?stages.gopher.stop_words=[a]", "takes a run"),
+        ("/whatif?stages.gopher.stop_words={en: [a]}", "takes a run"),
         ("/whatif?stages.gopher.word_count.min=[", "not a YAML value"),
         ("/whatif?stages.=1", "stages"),
         ("/samples?offset=x", "write a number"),
