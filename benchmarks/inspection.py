@@ -1,10 +1,10 @@
-"""What questions to a run of many documents cost: `python -m benchmarks.inspection PAGES.parquet --documents 10000000`.
+"""What questions to a run of many documents cost: `python -m benchmarks.inspection PAGES --documents 10000000`.
 
-Makes a run out of a small one: the preset `fineweb` without deduplication sieves the given pages with everything recorded,
-then its rows of `signals/`, `shadow/` and `rejected/` are drawn again and again into the files of that run, until there
-are as many as asked. Every ratio is moved by up to a ten-thousandth, so that columns do not shrink to a dictionary.
-`documents/` stays small, since no question here reads it. Each question is asked in a process of its own that reports its
-seconds, opening the run included, and its peak memory, Python and libraries included.
+Makes a run out of a small one: language, gopher, repetition, c4 and fineweb sieve the given pages with everything
+recorded, then its rows of `signals/`, `shadow/` and `rejected/` are drawn again and again into the files of that run,
+until there are as many as asked. Every ratio is moved by up to a ten-thousandth, so that columns do not shrink to a
+dictionary. `documents/` stays small, since no question here reads it. Each question is asked in a process of its own
+that reports its seconds, opening the run included, and its peak memory, Python and libraries included.
 """
 
 from __future__ import annotations
