@@ -2,8 +2,8 @@
 
 Makes a run out of a small one: language, gopher, repetition, c4 and fineweb sieve the given pages with everything
 recorded, then its rows of `signals/`, `shadow/` and `rejected/` are drawn again and again into the files of that run,
-until there are as many as asked. Every ratio is moved by up to a ten-thousandth, so that columns do not shrink to a
-dictionary. `documents/` stays small, since no question here reads it. Each question is asked in a process of its own
+until there are as many as asked. Every ratio but those at a bound is moved by up to a ten-millionth, so that columns do not
+shrink to a dictionary. `documents/` stays small, since no question here reads it. Each question is asked in a process of its own
 that reports its seconds, opening the run included, and its peak memory, Python and libraries included.
 """
 
@@ -25,6 +25,7 @@ from pipeline.io.files import checksum_of
 from pipeline.io.write import Written
 from pipeline.records import commit
 from pipeline.runs import Run
+from stages.contract import Bounds
 
 STAGES: list[Any] = ["language", "gopher", "repetition", {"c4": {"terminal_punctuation": False}}, "fineweb"]
 SAMPLE = 0.01
@@ -69,7 +70,8 @@ def _grown(run: Run, file: Written, counts: dict[str, int]) -> Written:
         return file
     path = Path(run.path, file.path)
     template = getattr(run, kind).to_table()
-    columns = ", ".join(_drawn(field) for field in template.schema)
+    ends = _ends(run)
+    columns = ", ".join(_drawn(field, ends) for field in template.schema)
     connection = duckdb.connect(config={"memory_limit": "2GB", "threads": 1})
     connection.register("template", template.append_column("place", pa.array(range(template.num_rows))))
     source = (
@@ -81,13 +83,22 @@ def _grown(run: Run, file: Written, counts: dict[str, int]) -> Written:
     return Written(file.path, counts[kind], path.stat().st_size, checksum_of(str(path)))
 
 
-def _drawn(field: pa.Field) -> str:
+def _ends(run: Run) -> list[float]:
+    """The ends of all bounds; a ratio that is one stays, so that no draw crosses its bound."""
+    decisions = [decision for stage in run.config.stages for decision in stage.decisions().values()]
+    found = [end for bound in decisions if isinstance(bound, Bounds) for end in (bound.min, bound.max)]
+    return sorted({float(end) for end in found if end is not None})
+
+
+def _drawn(field: pa.Field, ends: list[float]) -> str:
     name = quoted(field.name)
     if field.name == "address":
         return "CAST(row AS UBIGINT) AS address"
     if pa.types.is_floating(field.type):
         kind = "FLOAT" if pa.types.is_float32(field.type) else "DOUBLE"
-        return f"CAST({name} * (1 - 1e-4 * (hash(row) % 1000) / 1000) AS {kind}) AS {name}"
+        at_end = f"{name} IN ({', '.join(f'CAST({end!r} AS {kind})' for end in ends)})"
+        moved = f"{name} * (1 - 1e-7 * (hash(row) % 1000) / 1000)"
+        return f"CAST(CASE WHEN {at_end} THEN {name} ELSE {moved} END AS {kind}) AS {name}"
     return name
 
 
