@@ -2,9 +2,9 @@
 
 Makes a run out of a small one: language, gopher, repetition, c4 and fineweb sieve the given pages with everything
 recorded, then its rows of `signals/`, `shadow/` and `rejected/` are drawn again and again into the files of that run,
-until there are as many as asked. Every ratio but those at a bound is moved by up to a ten-millionth, so that columns do not
-shrink to a dictionary. `documents/` stays small, since no question here reads it. Each question is asked in a process of its own
-that reports its seconds, opening the run included, and its peak memory, Python and libraries included.
+until there are as many as asked. Every ratio but those at a bound is moved by up to a ten-millionth, so that columns
+do not shrink to a dictionary. `documents/` stays small, since no question here reads it. Each question is asked in a
+process of its own that reports its seconds, opening the run included, and its peak memory, libraries included.
 """
 
 from __future__ import annotations
