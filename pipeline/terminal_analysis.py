@@ -43,9 +43,13 @@ def _funnel(found: WhatIf, unit: str) -> Table:
     for name in ("before", "after", "change"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
+    unasked = ""
     for row in found.funnel:
+        unasked = row.stage if row.stage in found.not_rerun else unasked
         before = short(row.before_out, unit) if unit else f"{row.before_out:,}"
-        note = "not re-run" if row.stage in found.not_rerun else "" if row.after_out.exact else "estimated"
+        note = "" if row.after_out.exact else "estimated"
+        if unasked:
+            note = "not re-run" if unasked == row.stage else "past one not re-run"
         table.add_row(row.stage, before, shown(row.after_out, unit), _change(row.before_out, row.after_out), note)
     return table
 
