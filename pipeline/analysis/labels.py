@@ -39,7 +39,12 @@ def add(run: Run, rule: str, address: int, label: str) -> None:
     """Append what somebody said of a document that a rule dropped. Raises ConfigError for another label."""
     if label not in LABELS:
         raise ConfigError(f"label={label}: write {' or '.join(LABELS)}")
-    line = {"rule": rule, "address": address, "label": label, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    line = {
+        "rule": rule,
+        "address": address,
+        "label": label,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
     with path_of(run).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -69,7 +69,9 @@ def kept(
     """Documents that were kept; with a rule, the nearest to its bound first."""
     where = f"dropped_by IS NULL{_in(language)}"
     near = _distance(run, rule) if rule else "hash(address)"
-    rows = tables.rows(f"SELECT address FROM signals WHERE {where} ORDER BY {near}, address LIMIT {limit} OFFSET {offset}")
+    rows = tables.rows(
+        f"SELECT address FROM signals WHERE {where} ORDER BY {near}, address LIMIT {limit} OFFSET {offset}"
+    )
     ((documents,),) = tables.rows(f"SELECT count(*) FROM signals WHERE {where}")
     return Samples(of_addresses(run, tables, [row[0] for row in rows]), documents, documents)
 
@@ -79,12 +81,16 @@ def of_addresses(run: Run, tables: Tables, addresses: Sequence[int]) -> list[Sam
     if not addresses:
         return []
     listed = ", ".join(str(int(address)) for address in addresses)
-    signals = {row["address"]: row for row in tables.query(f"SELECT * FROM signals WHERE address IN ({listed})").to_pylist()}
+    signals = {
+        row["address"]: row for row in tables.query(f"SELECT * FROM signals WHERE address IN ({listed})").to_pylist()
+    }
     texts = texts_of(run, tables, addresses)
     columns = ", ".join(f"{rule.sql} AS {quoted(rule.name)}" for rule in rules_of(run.config))
     violated = {
         row["address"]: row
-        for row in tables.query(f"SELECT address{', ' if columns else ''}{columns} FROM signals WHERE address IN ({listed})").to_pylist()
+        for row in tables.query(
+            f"SELECT address{', ' if columns else ''}{columns} FROM signals WHERE address IN ({listed})"
+        ).to_pylist()
     }
     return [_sample(run, signals[a], violated[a], texts.get(a)) for a in addresses if a in signals]
 

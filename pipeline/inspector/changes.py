@@ -26,15 +26,18 @@ def changes_of(asked: Asked, config: Config) -> list[str]:
 
 def query_of(changes: list[str], **more: str) -> str:
     """The query of an address that says the same."""
-    pairs = [tuple(change.split("=", 1)) for change in changes]
-    return urlencode([*((key, value) for key, value in more.items() if value), *pairs])
+    pairs = [(key, value) for key, value in more.items() if value]
+    for change in changes:
+        path, _, value = change.partition("=")
+        pairs.append((path, value))
+    return urlencode(pairs)
 
 
 def value_at(config: Config, path: str) -> Any:
     """What the run has at a path; None where there is nothing."""
     _, name, *keys = path.split(".")
     dumped = {key: fields for stage in dump_config(config)["stages"] for key, fields in stage.items()}
-    found = next((fields for fields in dumped.values() if fields["name"] == name), {})
+    found: Any = next((fields for fields in dumped.values() if fields["name"] == name), {})
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
     return found

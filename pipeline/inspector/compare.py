@@ -21,7 +21,12 @@ def view(inspected: Inspected, asked: Asked) -> View:
         for row in found.funnel
     ]
     flows = [
-        {"before": flow.before or "kept", "after": flow.after or "kept", "documents": flow.documents, "ids": " ".join(flow.ids)}
+        {
+            "before": flow.before or "kept",
+            "after": flow.after or "kept",
+            "documents": flow.documents,
+            "ids": " ".join(flow.ids),
+        }
         for flow in found.documents.flows
     ]
     tables = {

@@ -10,6 +10,8 @@ from pipeline.inspector.page import Asked, Inspected, View
 
 def view(inspected: Inspected, asked: Asked) -> View:
     described = inspected.run.description
-    versions = pa.table({"what": list(described["versions"]), "version": list(map(str, described["versions"].values()))})
+    versions = pa.table(
+        {"what": list(described["versions"]), "version": list(map(str, described["versions"].values()))}
+    )
     text = yaml.safe_dump(described["config"], sort_keys=False, allow_unicode=True, width=120)
     return View("config.html", "Config", {"yaml": text}, {"versions": versions})

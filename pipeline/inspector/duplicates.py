@@ -35,7 +35,9 @@ def view(inspected: Inspected, asked: Asked) -> View:
     return View("duplicates.html", "Duplicates", context, found)
 
 
-def _cluster(inspected: Inspected, asked: Asked, name: str, context: dict[str, Any], found: dict[str, pa.Table]) -> None:
+def _cluster(
+    inspected: Inspected, asked: Asked, name: str, context: dict[str, Any], found: dict[str, pa.Table]
+) -> None:
     """A cluster, and one of its members beside the document that is kept."""
     kept = asked.integer("kept", 0, 0, 2**64 - 1)
     members = found_in.members(inspected.run, inspected.tables, name, kept)

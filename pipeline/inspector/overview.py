@@ -65,6 +65,8 @@ def _groups(name: str, groups: dict[str, dict[str, dict[str, int]]], weight: str
             name: pa.array([label for label, _ in rows], pa.string()),
             "read": pa.array(read, pa.int64()),
             "kept": pa.array(kept, pa.int64()),
-            "kept_ratio": pa.array([after / before if before else None for before, after in zip(read, kept, strict=True)]),
+            "kept_ratio": pa.array(
+                [after / before if before else None for before, after in zip(read, kept, strict=True)]
+            ),
         }
     )

@@ -29,7 +29,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"cell": cell, "visible": visible, "plain": plain, "amount": amount, "rule": rule, "estimate": estimate, "signed": lambda value: f"{value:+,.0f}"}
+    made.filters |= {
+        "cell": cell,
+        "visible": visible,
+        "plain": plain,
+        "amount": amount,
+        "rule": rule,
+        "estimate": estimate,
+        "signed": lambda value: f"{value:+,.0f}",
+    }
     return made
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.analysis import samples as found_in
 from pipeline.analysis import labels
+from pipeline.analysis import samples as found_in
 from pipeline.analysis.rules import rules_of
 from pipeline.analysis.safe_text import segments
 from pipeline.analysis.whatif import flipping
@@ -61,7 +61,13 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "precision": labels.precision(run, rule, dropped.get(rule, 0)) if rule else None,
     }
     rows = [
-        {"address": one.address, "id": one.id, "source": one.source, "language": one.language, "dropped_by": one.dropped_by}
+        {
+            "address": one.address,
+            "id": one.id,
+            "source": one.source,
+            "language": one.language,
+            "dropped_by": one.dropped_by,
+        }
         for one in found.samples
     ]
     schema = pa.schema(

@@ -1,4 +1,4 @@
-"""Semantic: documents that say the same in other words: the curve over epsilon, clusters, and pairs near the threshold."""
+"""Semantic: documents that say the same in other words: what each epsilon removes, pairs near the threshold, clusters."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
     view = table_of(tables, stage.name)
     counts = tables.rows(
         "SELECT "
-        + ", ".join(
-            f"count(*) FILTER ((removed_at & {1 << place}) <> 0)" for place in range(len(stage.all_epsilons))
-        )
+        + ", ".join(f"count(*) FILTER ((removed_at & {1 << place}) <> 0)" for place in range(len(stage.all_epsilons)))
         + f" FROM {view}"
     )[0]
     reached = inspected.stats["stages"][stage.name]["documents_in"]

@@ -91,4 +91,3 @@ def _field(stage: Stage, path: str, signal: str, was: Any, value: Any, end: str)
 
 def _listed(rule: Allowed) -> str | None:
     return None if rule.labels is None else f"[{', '.join(rule.labels)}]"
-

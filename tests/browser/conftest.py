@@ -53,7 +53,9 @@ def open_page(chromium) -> Iterator[Any]:
     opened: list[tuple[Any, Watched]] = []
 
     def make(**options: Any) -> Any:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options})
+        context = chromium.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", **options}
+        )
         page = context.new_page()
         page.set_default_timeout(10_000)
         page.watched = watched = Watched()
@@ -78,7 +80,9 @@ def chromium_page(open_page) -> Any:
 
 def serious(page: Any) -> list[str]:
     """What axe finds wrong with a page for people who do not see it or use no mouse: serious or worse."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe: pip install axe-playwright-python")
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="no axe: pip install axe-playwright-python"
+    )
     found = axe.Axe().run(page).response["violations"]
     return [
         f"{violation['id']}: {violation['help']}: {violation['nodes'][0]['html'][:200]}"

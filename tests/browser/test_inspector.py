@@ -240,7 +240,12 @@ def test_tables_sort_and_everything_works_without_a_mouse(chromium_page, served)
         assert page.evaluate("document.activeElement.textContent") == name
     page.locator("#reasons thead button", has_text="alone").focus()
     page.keyboard.press("Enter")
-    values = [float(cell) for cell in page.locator("#reasons tbody td:nth-child(3)").evaluate_all("cells => cells.map(c => c.dataset.value)")]
+    values = [
+        float(cell)
+        for cell in page.locator("#reasons tbody td:nth-child(3)").evaluate_all(
+            "cells => cells.map(c => c.dataset.value)"
+        )
+    ]
     assert values == sorted(values, reverse=True)
 
 

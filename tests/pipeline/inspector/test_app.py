@@ -162,12 +162,19 @@ def test_a_label_is_taken_from_its_own_pages_alone(client, inspected):
 
 
 def test_a_label_of_nothing_is_refused(client):
-    for form in ({}, {"address": "1"}, {"address": "x"}, {"address": 2**63, "rule": "gopher.word_count", "label": "agree"}):
+    for form in (
+        {},
+        {"address": "1"},
+        {"address": "x"},
+        {"address": 2**63, "rule": "gopher.word_count", "label": "agree"},
+    ):
         assert client.post("/samples/label", data=form, headers={"origin": HOME}).status_code == 400
 
 
 def test_cells_that_a_spreadsheet_would_compute_are_text():
-    table = pa.table({"id": ["=1+1", "@x", "-2", "plain", None], "number": [-1, 2, 3, 4, 5], "list": [[1], [], None, [2], [3]]})
+    table = pa.table(
+        {"id": ["=1+1", "@x", "-2", "plain", None], "number": [-1, 2, 3, 4, 5], "list": [[1], [], None, [2], [3]]}
+    )
     read = pyarrow.csv.read_csv(io.BytesIO(as_csv(table)))
     assert read["id"].to_pylist() == ["'=1+1", "'@x", "'-2", "plain", ""]
     assert read["number"].to_pylist() == [-1, 2, 3, 4, 5]
