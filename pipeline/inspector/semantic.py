@@ -1,4 +1,4 @@
-"""Semantic: documents that say the same in other words: what each epsilon removes, pairs near the threshold, clusters."""
+"""Semantic: documents that say the same in other words: what epsilons remove, pairs near the threshold, clusters."""
 
 from __future__ import annotations
 
