@@ -1,78 +1,91 @@
-"""Clusters of duplicates: how large they are, who is in them, and where a member differs from the one kept."""
+"""Clusters of duplicates: how large they are, who is in them, what a copy has that the kept document has not."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.analysis.samples import texts_of
-from pipeline.analysis.tables import Tables, literal
-from pipeline.curves import Setting, probability
+from pipeline.analysis.samples import Sample, of_addresses
+from pipeline.analysis.tables import Tables, quoted
+from pipeline.curves import Setting, describe
 from pipeline.runs import Run
 from stages.contract import Deduplication
 
-WORDS = re.compile(r"\w+|\s+|[^\w\s]")
-LONGEST = 20_000
-"""Characters of a text that are held against another one."""
+MAX_WORDS = 5000
+"""Words of each of two texts that are compared."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster by the address of the document that is kept of it, in this run or an earlier one."""
+
+    kept: int
+    kept_id: str | None
+    kept_run: str | None
+    size: int
 
 
 def stages_of(run: Run) -> list[str]:
-    """Stages that have a table of duplicates."""
+    """The stages that a run has a table of duplicates of."""
     return [stage.name for stage in run.config.stages if isinstance(stage, Deduplication)]
 
 
-def _view(tables: Tables, stage: str) -> str:
-    files = tables.run.duplicates(stage).files
-    return f"read_parquet([{', '.join(literal(file) for file in files)}])"
-
-
 def size_curve(tables: Tables, stage: str) -> pa.Table:
-    """How many clusters there are of every size: `members`, `clusters`."""
+    """`size`, and how many `clusters` have so many documents, of two and more."""
+    source = tables.table(tables.run.duplicates(stage))
     return tables.query(
-        f"SELECT members, count(*) AS clusters FROM (SELECT count(*) AS members FROM {_view(tables, stage)} "
-        "GROUP BY kept, kept_run) GROUP BY members ORDER BY members"
+        f"SELECT size, count(*) AS clusters FROM (SELECT count(*) + any_value((kept_run IS NOT NULL)::INT) AS size "
+        f"FROM {source} GROUP BY kept, kept_run) WHERE size > 1 GROUP BY size ORDER BY size"
     )
 
 
-def largest(tables: Tables, stage: str, limit: int = 50) -> pa.Table:
-    """The largest clusters: `kept`, `kept_id`, `kept_run`, `members`."""
-    return tables.query(
-        f"SELECT kept, any_value(kept_id) AS kept_id, kept_run, count(*) AS members FROM {_view(tables, stage)} "
-        f"GROUP BY kept, kept_run ORDER BY members DESC, kept LIMIT {limit}"
+def largest(tables: Tables, stage: str, limit: int = 20) -> list[Cluster]:
+    """The clusters of most documents."""
+    source = tables.table(tables.run.duplicates(stage))
+    rows = tables.rows(
+        f"SELECT kept, any_value(kept_id), kept_run, count(*) AS size FROM {source} GROUP BY kept, kept_run "
+        f"HAVING size > 1 ORDER BY size DESC, kept LIMIT {limit}"
     )
+    return [Cluster(int(kept), id_, run, int(size)) for kept, id_, run, size in rows]
 
 
-def members(run: Run, tables: Tables, stage: str, kept: int, limit: int = 50) -> list[dict[str, Any]]:
-    """The documents of the cluster of a kept one, it first, with texts where the run has them."""
-    rows = tables.query(
-        f"SELECT address, id, similarity FROM {_view(tables, stage)} WHERE kept = {int(kept)} "
-        f"ORDER BY address <> {int(kept)}, address LIMIT {limit}"
-    ).to_pylist()
-    texts = texts_of(run, tables, [row["address"] for row in rows])
-    return [row | {"text": texts.get(row["address"])} for row in rows]
+def members(run: Run, tables: Tables, stage: str, kept: int, limit: int = 20) -> list[tuple[Sample, float | None]]:
+    """Documents of the cluster of a kept one of this run, itself first, with their similarity to it."""
+    source = tables.table(run.duplicates(stage))
+    similarity = "similarity" if "similarity" in run.duplicates(stage).schema.names else "NULL"
+    rows = tables.rows(
+        f"SELECT address, {quoted(similarity) if similarity != 'NULL' else similarity} FROM {source} "
+        f"WHERE kept = {kept} AND kept_run IS NULL ORDER BY address <> {kept}, address LIMIT {limit}"
+    )
+    told = {int(address): value for address, value in rows}
+    return [(sample, told[sample.address]) for sample in of_addresses(run, tables, list(told))]
 
 
-def difference(a: str, b: str) -> tuple[list[tuple[str, bool]], list[tuple[str, bool]]]:
-    """Two texts in pieces, each with whether the other one lacks it; told by words."""
-    left, right = WORDS.findall(a[:LONGEST]), WORDS.findall(b[:LONGEST])
-    one: list[tuple[str, bool]] = []
-    two: list[tuple[str, bool]] = []
-    for kind, i, j, k, m in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if j > i:
-            one.append(("".join(left[i:j]), kind != "equal"))
-        if m > k:
-            two.append(("".join(right[k:m]), kind != "equal"))
-    return one, two
+def difference(kept: str, copy: str) -> list[tuple[str, str]]:
+    """Two texts, word by word: pieces with `equal`, `removed` (of the kept one alone) or `added`."""
+    left, right = (re.findall(r"\s*\S+|\s+", text)[:MAX_WORDS] for text in (kept, copy))
+    found: list[tuple[str, str]] = []
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        if kind == "equal":
+            found.append(("".join(left[a:b]), "equal"))
+            continue
+        if a < b:
+            found.append(("".join(left[a:b]), "removed"))
+        if c < d:
+            found.append(("".join(right[c:d]), "added"))
+    return found
 
 
-def banding(stage: Any) -> pa.Table | None:
-    """The S-curve of a minhash stage: `similarity`, `found`; None for other stages."""
-    bands = getattr(stage, "bands", None)
-    if bands is None:
+def banding(run: Run, stage: str) -> dict[str, Any] | None:
+    """The S-curve of a stage with bands, as `tamis bands` tells it; None for others."""
+    from stages.dedup.duplicates import MinHash
+
+    found = next((one for one in run.config.stages if one.name == stage), None)
+    if not isinstance(found, MinHash):
         return None
-    places = [n / 50 for n in range(51)]
-    setting = Setting(stage.name, bands.num_bands, bands.num_rows, bands.num_bands * bands.num_rows)
-    return pa.table({"similarity": places, "found": probability(setting, places)})
+    num_bands, num_rows = found.bands
+    return describe(Setting(stage, num_bands, num_rows, num_bands * num_rows, found.least_similarity))
