@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.analysis import duplicates as found_in
+from pipeline.analysis.duplicates import Cluster
 from pipeline.analysis.safe_text import visible
 from pipeline.inspector.page import Asked, Inspected, View
 from pipeline.inspector.pictures import curve
 from stages.errors import ConfigError
+
+LARGEST = 50
 
 
 def view(inspected: Inspected, asked: Asked) -> View:
@@ -21,18 +25,26 @@ def view(inspected: Inspected, asked: Asked) -> View:
     counts = inspected.dropped_counts
     most = max(names, key=lambda name: counts.get(f"{name}.duplicate", 0))
     name = asked.choice("stage", names, most)
-    stage = next(one for one in run.config.stages if one.name == name)
     tables = inspected.tables
-    found = {"sizes": found_in.size_curve(tables, name), "largest": found_in.largest(tables, name)}
+    clusters = found_in.largest(tables, name, LARGEST)
+    found = {"sizes": found_in.size_curve(tables, name), "largest": _largest(clusters)}
     context: dict[str, Any] = {"stage": name, "stages": names, "members": [], "pair": None, "curve": None}
     context |= {"kept": asked.text("kept"), "similarities": None}
-    banding = found_in.banding(stage)
+    banding = found_in.banding(run, name)
     if banding is not None:
-        found["banding"] = banding
-        context["curve"] = curve(banding["similarity"].to_pylist(), banding["found"].to_pylist())
+        places = [n / (len(banding["curve"]) - 1) for n in range(len(banding["curve"]))]
+        found["banding"] = pa.table({"similarity": places, "found": banding["curve"]})
+        context["curve"] = curve(places, banding["curve"])
     if context["kept"]:
         _cluster(inspected, asked, name, context, found)
     return View("duplicates.html", "Duplicates", context, found)
+
+
+def _largest(clusters: list[Cluster]) -> pa.Table:
+    schema = pa.schema(
+        [("kept", pa.uint64()), ("kept_id", pa.string()), ("kept_run", pa.string()), ("size", pa.int64())]
+    )
+    return pa.Table.from_pylist([asdict(cluster) for cluster in clusters], schema)
 
 
 def _cluster(
@@ -41,14 +53,15 @@ def _cluster(
     """A cluster, and one of its members beside the document that is kept."""
     kept = asked.integer("kept", 0, 0, 2**64 - 1)
     members = found_in.members(inspected.run, inspected.tables, name, kept)
-    first = next((one for one in members if one["address"] == kept), None)
-    others = [one for one in members if one["address"] != kept]
-    chosen = asked.integer("member", others[0]["address"] if others else 0, 0, 2**64 - 1)
-    other = next((one for one in others if one["address"] == chosen), None)
+    first = next((one for one, _ in members if one.address == kept), None)
+    others = [one for one, _ in members if one.address != kept]
+    chosen = asked.integer("member", others[0].address if others else 0, 0, 2**64 - 1)
+    other = next((one for one in others if one.address == chosen), None)
     context |= {"members": members, "kept": kept, "chosen": chosen}
-    rows = [{key: value for key, value in one.items() if key != "text"} for one in members]
-    found["members"] = pa.Table.from_pylist(rows) if rows else pa.table({})
-    if first and other and first["text"] is not None and other["text"] is not None:
-        sides = found_in.difference(first["text"], other["text"])
-        context["pair"] = [[(visible(text), differs) for text, differs in side] for side in sides]
-        context["pair_ids"] = [first["id"], other["id"]]
+    rows = [{"address": one.address, "id": one.id, "similarity": similarity} for one, similarity in members]
+    schema = pa.schema([("address", pa.uint64()), ("id", pa.string()), ("similarity", pa.float64())])
+    found["members"] = pa.Table.from_pylist(rows, schema)
+    if first and other and first.text is not None and other.text is not None:
+        pieces = [(visible(text), kind) for text, kind in found_in.difference(first.text, other.text)]
+        context["pair"] = [[piece for piece in pieces if piece[1] != side] for side in ("added", "removed")]
+        context["pair_ids"] = [first.id, other.id]

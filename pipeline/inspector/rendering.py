@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.analysis.safe_text import visible
-from stages.contract import Allowed, Bounds, Decision, Flag
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,7 +33,6 @@ def environment() -> Environment:
         "visible": visible,
         "plain": plain,
         "amount": amount,
-        "rule": rule,
         "estimate": estimate,
         "signed": lambda value: f"{value:+,.0f}",
     }
@@ -64,18 +62,6 @@ def estimate(found: Estimate) -> str:
     if found.exact:
         return f"{found.value:,.0f}"
     return f"{found.value:,.0f} ({found.low:,.0f} – {found.high:,.0f})"
-
-
-def rule(decision: Decision) -> str:
-    """A decision, short: 50 … 100000."""
-    if isinstance(decision, Bounds):
-        low = "" if decision.min is None else plain(decision.min)
-        high = "" if decision.max is None else plain(decision.max)
-        return f"{low} … {high}".strip()
-    if isinstance(decision, Allowed):
-        return ", ".join(decision.labels or ())
-    assert isinstance(decision, Flag)
-    return "false" if decision.drop else ""
 
 
 def amount(value: float, weight: str) -> str:

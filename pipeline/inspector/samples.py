@@ -10,6 +10,7 @@ from pipeline.analysis import labels
 from pipeline.analysis import samples as found_in
 from pipeline.analysis.rules import rules_of
 from pipeline.analysis.safe_text import segments
+from pipeline.analysis.samples import Sample
 from pipeline.analysis.whatif import flipping
 from pipeline.inspector.changes import changes_of, query_of
 from pipeline.inspector.page import Asked, Inspected, View
@@ -31,17 +32,16 @@ def view(inspected: Inspected, asked: Asked) -> View:
         rule = next(iter(dropped), None)
     offset = asked.integer("offset", 0, 0, 10**9)
     flips: dict[int, Any] = {}
+    found: list[Sample] = []
     if kind == "dropped":
-        found = found_in.dropped(run, tables, rule or "", PAGE, offset, language)
+        found = found_in.dropped(run, tables, rule, PAGE, offset, language) if rule else []
     elif kind == "kept":
         found = found_in.kept(run, tables, rule, PAGE, offset, language)
     elif kind == "one":
-        samples = found_in.of_addresses(run, tables, [asked.integer("address", 0, 0, 2**64 - 1)])
-        found = found_in.Samples(samples, len(samples), len(samples))
+        found = found_in.of_addresses(run, tables, [asked.integer("address", 0, 0, 2**64 - 1)])
     else:
         flips = {flip.address: flip for flip in flipping(run, changes, tables, PAGE, offset)} if changes else {}
-        samples = found_in.of_addresses(run, tables, list(flips))
-        found = found_in.Samples(samples, len(samples), len(samples))
+        found = found_in.of_addresses(run, tables, list(flips))
     context = {
         "kind": kind,
         "rule": rule,
@@ -52,6 +52,8 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "changes": changes,
         "change_query": query_of(changes),
         "found": found,
+        "rests_on": found_in.rests_on(tables, rule) if kind == "dropped" and rule else None,
+        "num_kept": inspected.stats["output"]["documents"],
         "flips": flips,
         "segments": segments,
         "offset": offset,
@@ -68,7 +70,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
             "language": one.language,
             "dropped_by": one.dropped_by,
         }
-        for one in found.samples
+        for one in found
     ]
     schema = pa.schema(
         [("address", pa.uint64()), *((name, pa.string()) for name in ("id", "source", "language", "dropped_by"))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from pipeline.analysis.duplicates import _view as table_of
 from pipeline.inspector.page import Asked, Inspected, View
 from stages.dedup.semantic import Semantic
 from stages.errors import ConfigError
@@ -18,7 +17,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         raise ConfigError("this run has no stage `semantic`")
     stage = stages[asked.choice("stage", list(stages))]
     tables = inspected.tables
-    view = table_of(tables, stage.name)
+    view = tables.table(inspected.run.duplicates(stage.name))
     counts = tables.rows(
         "SELECT "
         + ", ".join(f"count(*) FILTER ((removed_at & {1 << place}) <> 0)" for place in range(len(stage.all_epsilons)))
