@@ -1,24 +1,64 @@
-// Tables sort by the column whose head is pressed.
-for (const table of document.querySelectorAll("table.data")) {
-  for (const [place, head] of [...table.querySelectorAll("thead th")].entries()) {
+// Tables sort by the column whose head is pressed: by the numbers of its cells where they have them.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.tHead.rows[0].cells];
+  const section = table.closest("section");
+  const key = (row, place) => {
+    const cell = row.cells[place], data = cell.dataset;
+    return data[section.dataset.shown ?? "documents"] ?? data.value ?? cell.textContent.trim();
+  };
+  for (const [place, head] of heads.entries()) {
+    if (head.querySelector(".unseen")) continue;
     const button = document.createElement("button");
+    button.type = "button";
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
       const down = head.getAttribute("aria-sort") !== "descending";
-      const key = (row) => row.cells[place].dataset.value ?? row.cells[place].textContent.trim();
-      const compare = (a, b) => {
-        const [x, y] = [key(a), key(b)];
-        return isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
-      };
-      const rows = [...table.tBodies[0].rows].sort((a, b) => (down ? compare(b, a) : compare(a, b)));
-      for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
+      const rows = [...table.tBodies[0].rows].sort((a, b) => {
+        const x = key(a, place), y = key(b, place);
+        const order = isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y;
+        return down ? -order : order;
+      });
+      for (const other of heads) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       table.tBodies[0].append(...rows);
     });
   }
 }
-// Documents or bytes, linear or logarithmic: classes of the page that its style goes by.
-for (const choice of document.querySelectorAll("[data-class]")) {
-  choice.addEventListener("change", () => document.body.classList.toggle(choice.dataset.class, choice.checked));
+
+// A switch says in its section what is shown; the style does the rest.
+for (const choice of document.querySelectorAll("[data-switch] input")) {
+  const show = () => {
+    const name = ["heights", "axes"].includes(choice.name) ? choice.name : "shown";
+    choice.closest("section").dataset[name] = choice.value;
+  };
+  choice.addEventListener("change", show);
+  if (choice.checked) show();
 }
+
+// Light or dark, whatever the system says.
+const theme = document.querySelector("[data-theme-switch]");
+theme.hidden = false;
+theme.addEventListener("change", (event) => {
+  if (event.target.value) document.documentElement.dataset.theme = event.target.value;
+  else delete document.documentElement.dataset.theme;
+});
+
+// The contents mark the section that is read.
+const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    for (const link of links.values()) link.removeAttribute("aria-current");
+    links.get(entry.target.id)?.setAttribute("aria-current", "true");
+  }
+}, { rootMargin: "-20% 0px -75% 0px" });
+for (const section of document.querySelectorAll("main > section")) seen.observe(section);
+
+// On paper nothing is folded away.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")].filter((part) => part.matches(".sample"));
+  for (const part of folded) part.open = true;
+});
+addEventListener("afterprint", () => { for (const part of folded) part.open = false; });

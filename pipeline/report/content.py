@@ -1,0 +1,263 @@
+"""What the report says, in numbers: from a run's counts, and from its tables where it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import yaml
+
+from pipeline.analysis.alerts import Alert, alerts
+from pipeline.analysis.estimates import Estimate
+from pipeline.analysis.funnel import Group, Step, count_tokens, funnel, groups
+from pipeline.analysis.reasons import Overlap, Reason, overlap, reasons
+from pipeline.analysis.rules import rules_of
+from pipeline.analysis.tables import Tables
+from pipeline.runs import Run
+from pipeline.stats import MANY, UNKNOWN, Stats, dropped
+from stages.errors import TamisError
+
+GROUPS_SHOWN = 30
+STRAGGLES, LEAST_SECONDS = 2.0, 1.0
+"""A task that took more times the median of its phase, and longer, is a straggler."""
+SLOW_TASKS = 10
+MARKS = 200
+"""Tasks of a phase that are drawn, about."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How much was read and kept, by weight, and what the run was."""
+
+    read: Mapping[str, float]
+    kept: Mapping[str, float]
+    facts: Sequence[tuple[str, str]]
+    sampled: int
+    """Dropped documents whose later signals are known."""
+    dropped: int
+
+    def kept_ratio(self, weight: str) -> float | None:
+        return self.kept[weight] / self.read[weight] if self.read.get(weight) else None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule's three numbers, by weight; of a run without tables *here* alone is known."""
+
+    name: str
+    here: Mapping[str, int]
+    alone: Mapping[str, Estimate]
+    only: Mapping[str, Estimate]
+    rerun: bool
+    """False where later stages did not ask it of what earlier ones dropped."""
+
+
+@dataclass(frozen=True)
+class Heat:
+    """Shares of rows by columns; `None` where there is nothing to take a share of."""
+
+    rules: Sequence[str]
+    shares: Sequence[Sequence[float | None]]
+    sampled: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The tasks of a phase: seconds of each, the quickest first."""
+
+    name: str
+    seconds: Sequence[float]
+    peak_bytes: int
+
+    @property
+    def median(self) -> float:
+        return median(self.seconds)
+
+    @property
+    def marks(self) -> Sequence[float]:
+        """Some of the tasks, evenly, with the quickest and the longest."""
+        step = max(len(self.seconds) // MARKS, 1)
+        return [*self.seconds[::step], self.seconds[-1]]
+
+
+@dataclass(frozen=True)
+class Task:
+    phase: str
+    rank: int
+    seconds: float
+    times_median: float
+    peak_bytes: int | None
+
+    @property
+    def straggles(self) -> bool:
+        return self.times_median > STRAGGLES and self.seconds > LEAST_SECONDS
+
+
+@dataclass(frozen=True)
+class StageTime:
+    """What a stage took of all workers together."""
+
+    stage: str
+    seconds: float
+    share: float
+    share_of_most: float
+    documents_per_s: float | None
+    megabytes_per_s: float | None
+
+
+@dataclass(frozen=True)
+class Content:
+    """All sections but those that show signals and texts."""
+
+    verdict: Verdict
+    alerts: Sequence[Alert]
+    funnel: Sequence[Step]
+    weights: Sequence[str]
+    rules: Sequence[Rule]
+    overlap: Heat | None
+    languages: Sequence[Group]
+    sources: Sequence[Group]
+    num_languages: int
+    num_sources: int
+    times: Sequence[StageTime]
+    phases: Sequence[Phase]
+    tasks: Sequence[Task]
+    longest: float
+    """Seconds of the longest task."""
+    config: str
+
+
+def gather(run: Run, stats: Stats, tables: Tables | None) -> Content:
+    """Everything that is known of a run: of one that is not done, what its counts tell."""
+    tokens = count_tokens(tables) if tables else None
+    steps = funnel(stats, tokens)
+    by_weight = {weight: reasons(tables, weight) for weight in ("documents", "bytes")} if tables else {}
+    heat = _heat(overlap(tables)) if tables else None
+    tongues, places = groups(stats, "languages"), groups(stats, "sources")
+    phases, tasks = _times(run)
+    return Content(
+        _verdict(run, stats, steps, heat),
+        alerts(run.config, stats, by_weight.get("documents", ())),
+        steps,
+        ("documents", "bytes", *(["tokens"] if tokens else [])),
+        _rules(run, stats, by_weight),
+        heat,
+        [group for group in tongues if group.label not in (MANY, UNKNOWN)][:GROUPS_SHOWN],
+        places[:GROUPS_SHOWN],
+        len(tongues),
+        len(places),
+        _stage_times(stats),
+        phases,
+        tasks,
+        max([task.seconds for task in tasks], default=0.0) or 1.0,
+        yaml.safe_dump(run.description["config"], sort_keys=False, allow_unicode=True, width=100),
+    )
+
+
+def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -> Verdict:
+    read: dict[str, float] = {weight: float(stats["input"][weight]) for weight in ("documents", "bytes")}
+    kept = dict(steps[-1].left)
+    if "tokens" in kept:
+        read["tokens"] = steps[0].came["tokens"]
+    known = run.description
+    facts = [("State", run.state), ("Began", known["started"].replace("T", " ").replace("Z", " UTC"))]
+    if stats.get("wall_seconds"):
+        from pipeline.numbers import duration, short
+
+        seconds = stats["wall_seconds"]
+        facts.append(("Took", duration(seconds)))
+        facts.append(("Speed", f"{short(stats['input']['bytes'] / seconds, 'B')}/s"))
+    if stats.get("workers"):
+        facts.append(("Workers", f"{stats['workers']:,}"))
+    files = {shard.path for shard in run.manifest.shards}
+    facts.append(("Input", f"{len(files):,} file{'s' if len(files) != 1 else ''}"))
+    facts.append(("Tamis", str(known["versions"].get("tamis", "unknown"))))
+    lost = sum(counts["documents"] for counts in dropped(stats).values())
+    return Verdict(read, kept, facts, heat.sampled if heat else 0, lost)
+
+
+def _rules(run: Run, stats: Stats, by_weight: Mapping[str, Sequence[Reason]]) -> list[Rule]:
+    """Rules that drop something, or would if they were alone; most documents first."""
+    here = dropped(stats)
+    asked = {rule.name: rule for rule in rules_of(run.config) if rule.drops}
+    told = {weight: {reason.rule: reason for reason in found} for weight, found in by_weight.items()}
+    found = []
+    for name in dict.fromkeys([*here, *asked]):
+        mine = {weight: reasons_[name] for weight, reasons_ in told.items() if name in reasons_}
+        rule = Rule(
+            name,
+            {weight: here.get(name, {}).get(weight, 0) for weight in ("documents", "bytes")},
+            {weight: reason.alone for weight, reason in mine.items()},
+            {weight: reason.only for weight, reason in mine.items()},
+            name not in asked or _is_rerun(asked[name]),
+        )
+        if rule.here["documents"] or (mine and mine["documents"].alone.value):
+            found.append(rule)
+    return sorted(found, key=lambda rule: -rule.here["documents"])
+
+
+def _is_rerun(rule: Any) -> bool:
+    from pipeline.analysis.rules import is_rerun
+
+    return is_rerun(rule.stage)
+
+
+def _heat(found: Overlap) -> Heat:
+    """Of the documents that a rule (row) fires on, the share that another one (column) fires on too."""
+    shares: list[list[float | None]] = []
+    for i in range(len(found.rules)):
+        own = found.documents[i, i]
+        shares.append([min(float(both) / own, 1.0) if own else None for both in found.documents[i]])
+    return Heat(found.rules, shares, found.sampled, found.dropped)
+
+
+def _stage_times(stats: Stats) -> list[StageTime]:
+    spent = {name: float(counts["seconds"]) for name, counts in stats["stages"].items()}
+    total, most = sum(spent.values()), max(spent.values(), default=0.0)
+    found = []
+    for name, seconds in spent.items():
+        counts = stats["stages"][name]
+        documents, megabytes = (counts["documents_in"], counts["bytes_in"] / 1e6) if seconds else (None, None)
+        found.append(
+            StageTime(
+                name,
+                seconds,
+                seconds / total if total else 0.0,
+                seconds / most if most else 0.0,
+                documents / seconds if documents else None,
+                megabytes / seconds if megabytes else None,
+            )
+        )
+    return found if total else []
+
+
+def _times(run: Run) -> tuple[list[Phase], list[Task]]:
+    """Every phase whose tasks say how long they took, and the slowest tasks of all."""
+    phases: list[Phase] = []
+    tasks: list[Task] = []
+    try:
+        planned = run.plan.phases
+    except TamisError:
+        return [], []
+    for phase in planned:
+        timed = [
+            (_seconds(record.stats), record.rank, record.stats.get("peak_memory_bytes")) for record in run.records(phase)
+        ]
+        if not timed:
+            continue
+        found = Phase(phase.name, sorted(one[0] for one in timed), max(one[2] or 0 for one in timed))
+        phases.append(found)
+        tasks += [
+            Task(phase.name, rank, seconds, seconds / found.median if found.median else 1.0, peak)
+            for seconds, rank, peak in timed
+        ]
+    return phases, sorted(tasks, key=lambda task: -task.seconds)[:SLOW_TASKS]
+
+
+def _seconds(stats: Mapping[str, Any]) -> float:
+    """What a task took; of tasks that do not say, what their stages took."""
+    own = [float(value) for key, value in stats.items() if key.endswith("_seconds") and key != "statistics_seconds"]
+    return sum(own) or sum(float(one.get("seconds", 0)) for one in stats.get("stages", {}).values())
