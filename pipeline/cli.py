@@ -233,6 +233,93 @@ def whatif(
     print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console())
 
 
+@app.command()
+def compare(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run directory.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The run directory that it is held against.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show two finished runs side by side: config, funnel, documents decided otherwise, signals that drifted."""
+    from rich.console import Console
+
+    from pipeline.analysis.compare import compare as compare_runs
+    from pipeline.runs import open_run
+    from pipeline.terminal_compare import print_comparison
+
+    found = compare_runs(open_run(run_a), open_run(run_b))
+    print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console())
+
+
+@app.command()
+def calibrate(
+    run: RunPath,
+    reference: Annotated[str, typer.Option(metavar="LANG", help="The language whose bounds are right: en.")],
+    languages: Annotated[str, typer.Option(metavar="LANG,…", help="de,ja; default: all with enough documents.")] = "",
+    signals: Annotated[
+        str, typer.Option(metavar="SIGNAL,…", help="gopher.mean_word_length; default: all that depend on language.")
+    ] = "",
+    min_documents: Annotated[int, typer.Option(min=20, help="A language with fewer keeps its bounds.")] = 200,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the config with these bounds.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Match bounds by language: each cuts off of a language what it cuts off of the reference."""
+    from rich.console import Console
+
+    from pipeline.analysis.calibrate import calibrate as calibrate_run
+    from pipeline.runs import open_run
+    from pipeline.terminal_compare import print_calibration
+
+    found = calibrate_run(
+        open_run(run), reference, names(languages), signals=names(signals), min_documents=min_documents
+    )
+    if output:
+        write_config(output, found.patch(run))
+    print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console())
+
+
+@app.command()
+def profile(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="A file, glob or directory: what input.path takes.")],
+    output: Annotated[Path | None, typer.Option(metavar="CONFIG", help="Write a config to start from.")] = None,
+    sample_bytes: Annotated[int, typer.Option(min=10_000, help="Text to measure, in bytes.")] = 64 << 20,
+    text: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, jsonl, warc, wet or text.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure a sample of any corpus: languages, signals, what published recipes would drop, a config to start from."""
+    from rich.console import Console
+
+    from pipeline.analysis.profile import profile as profile_input
+    from pipeline.analysis.starting_config import starting_config
+    from pipeline.config import read_input
+    from pipeline.terminal_profile import print_profile
+
+    found = profile_input(read_input({"path": input, "text": text, "format": format}), sample_bytes)
+    if output:
+        write_config(output, starting_config(found))
+    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console())
+    if not output and not as_json:
+        print(f"For a config to start from: tamis profile {input} --output first.yaml", file=sys.stderr)
+
+
+def names(text: str) -> list[str]:
+    """`de, ja` as a list."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def write_config(path: Path, text: str) -> None:
+    """Write a config file and say how to run it. Raises ConfigError where it cannot be written."""
+    from stages.errors import ConfigError
+
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"--output {path}: a config is a file that ends in .yaml")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--output {path} cannot be written: {error.strerror}") from error
+    print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
+
+
 @app.command("stages")
 def list_stages(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage, for all its fields.")] = None,

@@ -154,6 +154,12 @@ def build_stages(specs: Sequence[str | Mapping[str, Any]]) -> list[Stage]:
     return placed
 
 
+def read_input(fields: Mapping[str, Any]) -> Input:
+    """An `input:` block by itself. Raises ConfigError."""
+    checked: Input = _Checker(Located("", "input")).model(Input, fields, (), "input")
+    return checked
+
+
 def dump_config(config: Config) -> dict[str, Any]:
     """The resolved config as JSON; `load_config` reads it back."""
     content = config.model_dump(mode="json", exclude={"stages"})
