@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Rejected
 from pipeline.io.dialogs import is_dialog, texts_of
 from pipeline.io.files import Source
+from pipeline.io.footer import read_footer
 from pipeline.io.input import Input
 from pipeline.io.pages import rows_at_once
 from pipeline.io.shards import Shard
@@ -27,7 +28,13 @@ def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batc
     gathered = _Gathered(schema, batch_bytes)
     with Source(shard.path) as stream:
         try:
-            parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
+            parquet = pq.ParquetFile(
+                stream,
+                metadata=read_footer(stream),
+                pre_buffer=False,
+                buffer_size=1 << 20,
+                page_checksum_verification=True,
+            )
         except (pa.ArrowException, OSError) as error:
             yield Chunk(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, f"not a Parquet file: {error}")])
             return
