@@ -206,6 +206,20 @@ def bands(
 
 
 @app.command()
+def inspect(
+    run: RunPath,
+    other: Annotated[str | None, typer.Argument(metavar="[RUN2]", help="A second run, to hold it against.")] = None,
+    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 7707,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> None:
+    """Look into a run in a browser: stages, samples, duplicates, and what other bounds would do."""
+    from pipeline.inspector.serve import inspect as serve
+
+    serve(run, other, host, port, not no_browser)
+
+
+@app.command()
 def whatif(
     run: RunPath,
     set: Annotated[
@@ -318,6 +332,22 @@ def write_config(path: Path, text: str) -> None:
     except OSError as error:
         raise ConfigError(f"--output {path} cannot be written: {error.strerror}") from error
     print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
+
+
+@app.command()
+def report(
+    run: RunPath,
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="Where to; default: RUN/report.html.")] = None,
+    samples: Annotated[bool, typer.Option("--samples/--no-samples", help="Show texts of documents.")] = True,
+    redact: Annotated[bool, typer.Option("--redact", help="Of texts and names show the shape alone.")] = False,
+) -> None:
+    """Write what became of a run's documents into one HTML file."""
+    from pipeline.report.write import write_report
+    from pipeline.runs import open_run
+
+    path = output or f"{run.rstrip('/')}/report.html"
+    size = write_report(open_run(run), path, with_samples=samples, redacted=redact)
+    print(f"{path}: {size / 1e6:.1f} MB", file=sys.stderr)
 
 
 @app.command("stages")

@@ -14,6 +14,7 @@ from pipeline.runs import Run
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
 VIEWS = ("signals", "shadow", "rejected", "documents")
 MEMORY = "800MB"
@@ -48,12 +49,17 @@ class Tables:
 
     def _create(self, view: str) -> list[str]:
         dataset = getattr(self.run, view)
-        if "://" in self.run.path:
-            self._connection.register(view, dataset)
-        else:
-            files = ", ".join(literal(file) for file in dataset.files)
-            self._connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{files}])")
+        source = self.table(dataset, view)
+        if source != view:
+            self._connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {source}")
         return list(dataset.schema.names)
+
+    def table(self, dataset: ds.Dataset, name: str = "dataset") -> str:
+        """A table of the run, for the FROM of a query."""
+        if "://" in self.run.path:
+            self._connection.register(name, dataset)
+            return name
+        return f"read_parquet([{', '.join(literal(file) for file in dataset.files)}])"
 
     def __enter__(self) -> Self:
         return self
