@@ -75,7 +75,9 @@ def try_input(target: Target, kind: str, content: bytes) -> tuple[bool, str | No
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
+        frames = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename
+        ]
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
         words = re.sub(r"[^\s]*[/\d][^\s]*", "…", str(error).split("\n")[0])
         return False, f"{type(error).__name__} at {place}: {words[:100]}"
@@ -188,7 +190,9 @@ def main() -> None:
             total, count = total + outcome.inputs, count + len(outcome.findings)
             rate = outcome.inputs / outcome.seconds
             share = outcome.accepted / outcome.inputs
-            print(f"| {target} | {outcome.inputs:,} | {share:.0%} | {rate:,.0f} | {len(outcome.findings)} |", flush=True)
+            print(
+                f"| {target} | {outcome.inputs:,} | {share:.0%} | {rate:,.0f} | {len(outcome.findings)} |", flush=True
+            )
             if outcome.findings:
                 keep(arguments.keep, target, arguments.seed, outcome)
     print(f"| all | {total:,} | | | {count} |")

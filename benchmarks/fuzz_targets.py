@@ -112,7 +112,15 @@ def _reader(folder: Path, seeds: Sequence[Seed], words: Sequence[bytes], **optio
 
 def jsonl(folder: Path) -> Target:
     rows = [
-        {"id": f"page-{i}", "url": "https://example.org/a", "text": text, "n": i, "f": i / 3, "b": i > 1, "x": {"y": [i]}}
+        {
+            "id": f"page-{i}",
+            "url": "https://example.org/a",
+            "text": text,
+            "n": i,
+            "f": i / 3,
+            "b": i > 1,
+            "x": {"y": [i]},
+        }
         for i, text in enumerate(TEXTS)
     ]
     plain = "".join(json.dumps(row, ensure_ascii=bool(i % 2)) + "\n" for i, row in enumerate(rows)).encode()
@@ -168,18 +176,31 @@ def parquet(folder: Path) -> Target:
 
 def warc(folder: Path) -> Target:
     def record(kind: str, body: bytes, **headers: str) -> bytes:
-        lines = {"WARC-Type": kind, "WARC-Record-ID": f"<urn:uuid:{len(body)}-{kind}>", "WARC-Date": "2024-01-01T00:00:00Z"}
+        lines = {
+            "WARC-Type": kind,
+            "WARC-Record-ID": f"<urn:uuid:{len(body)}-{kind}>",
+            "WARC-Date": "2024-01-01T00:00:00Z",
+        }
         lines |= {name.replace("_", "-"): value for name, value in headers.items()} | {"Content-Length": str(len(body))}
-        return "WARC/1.0\r\n".encode() + "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode() + b"\r\n" + body + b"\r\n\r\n"
+        return (
+            "WARC/1.0\r\n".encode()
+            + "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode()
+            + b"\r\n"
+            + body
+            + b"\r\n\r\n"
+        )
 
-    page = f"<html><head><meta charset=utf-8><title>T</title></head><body><p>{TEXTS[0] * 3}</p><ul><li>a<li>b</ul></body>"
+    page = (
+        f"<html><head><meta charset=utf-8><title>T</title></head><body><p>{TEXTS[0] * 3}</p><ul><li>a<li>b</ul></body>"
+    )
     http = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=%s\r\n%s\r\n"
     records = [
         record("warcinfo", b"software: none\r\n", Content_Type="application/warc-fields"),
         *(
             record(
                 "response",
-                http % (charset.encode(), b"Transfer-Encoding: chunked\r\n" if charset == "cp1252" else b"") + page.encode(),
+                http % (charset.encode(), b"Transfer-Encoding: chunked\r\n" if charset == "cp1252" else b"")
+                + page.encode(),
                 Content_Type="application/http; msgtype=response",
                 WARC_Target_URI="https://example.org/ä",
             )
@@ -218,14 +239,29 @@ def config(folder: Path) -> Target:
         b"stages.gopher.word_count.min=100", b"execution.workers=2", b"input.path=[a, b]", b"stages.tokens.packing=best_fit",
         b"stages.gopher.by_language.ja.mean_word_length={min: 1}", b"execution.slurm.phases.merge.cpus=3",
     ]  # fmt: skip
-    seeds = [*(Seed("c.yaml", small) for _ in range(8)), *(Seed("c.yaml", content) for content in files if len(content) < 3000)]
+    seeds = [
+        *(Seed("c.yaml", small) for _ in range(8)),
+        *(Seed("c.yaml", content) for content in files if len(content) < 3000),
+    ]
     seeds += [Seed("--set", content) for content in sets] * 2
     words = [
         b"&a ", b"*a", b"<<: ", b"!!python/object:os.system ", b"!!binary ", b"? ", b"- ", b": ", b"{", b"[", b"|\n", b"'", b'"',
         b"2001-01-01", b"!!set {a}", b"0x1F", b"1_000", b".inf", b".nan", b"~", b"[" * 900, b"extends: llama3\n", b"\t", b"=",
         b"stages.", b"null", b"name: a", b"%YAML 1.2\n---\n", b"\xef\xbb\xbf", b"...\n", b"1:30", b"12e03", b"&a [*a]",
     ]  # fmt: skip
-    names = [*registry.names(), "input", "output", "stages", "execution", "path", "name", "action", "min", "max", "extends"]
+    names = [
+        *registry.names(),
+        "input",
+        "output",
+        "stages",
+        "execution",
+        "path",
+        "name",
+        "action",
+        "min",
+        "max",
+        "extends",
+    ]
     trees = [parse(small.decode()), *(parse(content.decode()) for content in files)]
 
     def make(rng: random.Random) -> bytes:
@@ -253,7 +289,13 @@ def fasttext(folder: Path) -> Target:
     from tests.stages.fasttext.models import save
 
     places = _Places(folder)
-    names = ("hierarchical_subwords", "softmax_wide", "quantised/pruned", "quantised/output_too", "quantised/parts_of_three")
+    names = (
+        "hierarchical_subwords",
+        "softmax_wide",
+        "quantised/pruned",
+        "quantised/output_too",
+        "quantised/parts_of_three",
+    )
     seeds = [Seed("m.bin", save(folder, name).read_bytes()) for name in names]
     batch = TextBatch.from_texts([*TEXTS, "abc def 的一 是 äöü", "ab " * 50])
 
@@ -295,7 +337,9 @@ def vocabulary(folder: Path) -> Target:
         return True
 
     seeds = [*(Seed("t.model", ranks) for _ in range(4)), Seed("tokenizer.json", library)]
-    return Target(seeds, [b"\n", b" ", b"AA==", b" 256", b" -1", b" 1e3", b'"type":', b"null", b"[]", b"\\ud800"], judge)
+    return Target(
+        seeds, [b"\n", b" ", b"AA==", b" 256", b" -1", b" 1e3", b'"type":', b"null", b"[]", b"\\ud800"], judge
+    )
 
 
 def tokenizer(folder: Path) -> Target:
@@ -320,7 +364,18 @@ def tokenizer(folder: Path) -> Target:
         return True
 
     seeds = [Seed("text", "".join(TEXTS).encode()), Seed("text", b"\xff".join(text.encode() for text in TEXTS))]
-    words = [b"\xff", b"'s", b"'\xc5\xbf", b" " * 70, b"\r\n", b"a" * 70, "日本".encode() * 30, b"<|eot_id|>", b"\xe2\x80\xaf", b"999"]
+    words = [
+        b"\xff",
+        b"'s",
+        b"'\xc5\xbf",
+        b" " * 70,
+        b"\r\n",
+        b"a" * 70,
+        "日本".encode() * 30,
+        b"<|eot_id|>",
+        b"\xe2\x80\xaf",
+        b"999",
+    ]
     return Target(seeds, words, judge)
 
 
@@ -342,7 +397,18 @@ def dialogs(folder: Path) -> Target:
 
     content = json.dumps(DIALOG, ensure_ascii=False).encode()
     seeds = [Seed("text", content), Seed("bytes", content), Seed("text", json.dumps(DIALOG * 3).encode())]
-    words = [b'"role":', b'"content":', b"null", b"{}", b"[]", b"[" * 2000, b"\\ud800", b"<|eot_id|>", b"1", b'"assistant"']
+    words = [
+        b'"role":',
+        b'"content":',
+        b"null",
+        b"{}",
+        b"[]",
+        b"[" * 2000,
+        b"\\ud800",
+        b"<|eot_id|>",
+        b"1",
+        b'"assistant"',
+    ]
     names = ["role", "content", "user", "assistant"]
 
     def make(rng: random.Random) -> bytes:
