@@ -454,8 +454,8 @@ def packed(folder: Path) -> Target:
 TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
     function.__name__: (function, share)
     for function, share in (
-        (jsonl, 200), (text, 120), (parquet, 150), (warc, 150), (config, 60), (fasttext, 80), (vocabulary, 40),
-        (tokenizer, 150), (dialogs, 150), (packed, 12),
+        (jsonl, 220), (text, 160), (parquet, 100), (warc, 150), (config, 40), (fasttext, 70), (vocabulary, 30),
+        (tokenizer, 200), (dialogs, 150), (packed, 6),
     )
 }  # fmt: skip
 """Each target and its part of all inputs."""

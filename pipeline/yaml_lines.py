@@ -52,6 +52,8 @@ class Located:
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise ConfigError(f"{self.name}:{key.start_mark.line + 1}: a key is a word, not a list or a mapping")
                 if key.value in seen:
                     raise ConfigError(f"{self.name}:{key.start_mark.line + 1}: '{key.value}' is written twice")
                 seen.add(key.value)

@@ -196,7 +196,7 @@ def _open_parquet(file: _File) -> pq.FileMetaData | None:
     try:
         with Source(file.path) as stream:
             return read_footer(stream)
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, OSError):
         return None
 
 
