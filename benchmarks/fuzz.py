@@ -3,8 +3,8 @@
 Valid inputs of everything that is read from outside (`benchmarks/fuzz_targets.py`) are broken at random and read. A
 finding is a process that dies, an input that takes longer than `--seconds`, one that makes the process grow by more
 than `MAX_BYTES`, an error that is no TamisError, a warning, or a broken promise about what was accepted. Every target
-has a worker process that its parent watches, one at a time; what is found is kept in `--keep`, and ends the command with
-exit code 1. Input number N of a target is the same in every run with the same `--seed`. Prints a table for
+has a worker process that its parent watches, one at a time; what is found is kept in `--keep`, and ends the command
+with exit code 1. Input number N of a target is the same in every run with the same `--seed`. Prints a table for
 docs/reliability.md.
 """
 
@@ -86,27 +86,26 @@ def try_input(target: Target, kind: str, content: bytes) -> tuple[bool, str | No
 
 def work(name: str, folder: str, seed: int, first: int, stop: int, state: Any, found: Any, log: str) -> None:
     """A worker: inputs `first` to `stop` of a target."""
-    file = open(log, "w")
-    faulthandler.enable(file)
-    faulthandler.register(signal.SIGUSR1, file)
-    os.environ.update(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1")
-    place = Path(folder, f"{name}-{first}")
-    place.mkdir(parents=True)
-    target = TARGETS[name][0](place)
-    try_input(target, target.seeds[0].kind, target.seeds[0].content)  # loads what is loaded late
-    warnings.simplefilter("error")
-    for number in range(first, stop):
-        state[CURRENT] = number
-        accepted, finding = try_input(target, *broken_input(name, target, seed, number))
-        state[ACCEPTED if accepted else REFUSED] += 1
-        if finding is not None:
-            found.put((number, finding))
-    state[CURRENT] = stop
-    found.close()
-    found.join_thread()
-    faulthandler.disable()
-    faulthandler.unregister(signal.SIGUSR1)
-    file.close()
+    with open(log, "w") as file:
+        faulthandler.enable(file)
+        faulthandler.register(signal.SIGUSR1, file)
+        os.environ.update(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1")
+        place = Path(folder, f"{name}-{first}")
+        place.mkdir(parents=True)
+        target = TARGETS[name][0](place)
+        try_input(target, target.seeds[0].kind, target.seeds[0].content)  # loads what is loaded late
+        warnings.simplefilter("error")
+        for number in range(first, stop):
+            state[CURRENT] = number
+            accepted, finding = try_input(target, *broken_input(name, target, seed, number))
+            state[ACCEPTED if accepted else REFUSED] += 1
+            if finding is not None:
+                found.put((number, finding))
+        state[CURRENT] = stop
+        found.close()
+        found.join_thread()
+        faulthandler.disable()
+        faulthandler.unregister(signal.SIGUSR1)
 
 
 def fuzz(name: str, folder: Path, seed: int, num_inputs: int, seconds: float) -> Outcome:

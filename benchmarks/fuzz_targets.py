@@ -2,7 +2,8 @@
 
 A target is a function from a folder to its seeds and its judge. The judge takes the kind of a seed and broken content,
 and returns whether the input was accepted; a TamisError (or a ValueError where that is the contract of what is called)
-means that it was refused. Anything else that it raises is a finding, and so is a broken promise about what was accepted.
+means that it was refused. Anything else that it raises is a finding, and so is a broken promise about what was
+accepted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -132,7 +132,8 @@ def jsonl(folder: Path) -> Target:
     words = [
         b"\n", b'"text":', b"null", b"{", b"}", b"[", b"]", b"[" * 2000, b'{"a":' * 2000, b"1e999", b"-0", b"NaN",
         b"\\ud800", b"\\u0000", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"9" * 400,
-        b'"deep":' + b"[" * 300 + b"]" * 300 + b",", b'"deep":' + b'{"a":' * 260 + b"1" + b"}" * 260 + b",", b'"id":', b'"extra":1,', b'"text":1,',
+        b'"deep":' + b"[" * 300 + b"]" * 300 + b",", b'"deep":' + b'{"a":' * 260 + b"1" + b"}" * 260 + b",",
+        b'"id":', b'"extra":1,', b'"text":1,',
     ]  # fmt: skip
     return _reader(folder, seeds, words)
 
@@ -183,11 +184,7 @@ def warc(folder: Path) -> Target:
         }
         lines |= {name.replace("_", "-"): value for name, value in headers.items()} | {"Content-Length": str(len(body))}
         return (
-            "WARC/1.0\r\n".encode()
-            + "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode()
-            + b"\r\n"
-            + body
-            + b"\r\n\r\n"
+            b"WARC/1.0\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items()).encode() + b"\r\n" + body + b"\r\n\r\n"
         )
 
     page = (
@@ -210,11 +207,14 @@ def warc(folder: Path) -> Target:
     ]
     plain = b"".join(records)
     seeds = [
-        Seed("a.warc", plain), Seed("a.warc.gz", plain, _members), Seed("a.wet", records[-1]), Seed("b.warc.gz", plain, _gzip),
+        Seed("a.warc", plain), Seed("a.warc.gz", plain, _members), Seed("a.wet", records[-1]), Seed("b.warc.gz",
+        plain, _gzip),
     ]  # fmt: skip
     words = [
-        b"WARC/1.1\r\n", b"\r\n\r\n", b"Content-Length: 99999999999999999999\r\n", b"Content-Length: -1\r\n", b"<div>" * 3000,
-        b"WARC-Type: response\r\n", b"Content-Encoding: br\r\n", b"HTTP/1.1 200", b"charset=utf-7", b"charset=\xff", b"<!--",
+        b"WARC/1.1\r\n", b"\r\n\r\n", b"Content-Length: 99999999999999999999\r\n", b"Content-Length: -1\r\n",
+        b"<div>" * 3000,
+        b"WARC-Type: response\r\n", b"Content-Encoding: br\r\n", b"HTTP/1.1 200", b"charset=utf-7", b"charset=\xff",
+        b"<!--",
         b"<script>", b"&#1114112;", b"</p>", b"\xff\xfe", b"\x1f\x8b\x08",
     ]  # fmt: skip
     return _reader(folder, seeds, words)
@@ -231,12 +231,15 @@ def config(folder: Path) -> Target:
     places = _Places(folder)
     files = [path.read_bytes() for path in sorted((ROOT / "configs").glob("*.yaml"))]
     small = (
-        b"input: {path: in.jsonl}\noutput: runs/a\nstages:\n- language: {label: [en, 'no'], score: {min: 0.5}}\n- gopher:\n"
+        b"input: {path: in.jsonl}\noutput: runs/a\nstages:\n- language: {label: [en, 'no'], score: {min: 0.5}}\n"
+        b"- gopher:\n"
         b"    word_count: {min: 5}\n    by_language: {ja: {mean_word_length: {min: 1}}}\n- minhash: {preset: fineweb}\n"
-        b"- tokens: {sequence_length: 64}\nexecution: {workers: 2, slurm: {gpu: {gres: 'gpu:1'}, phases: {merge: {cpus: 2}}}}\n"
+        b"- tokens: {sequence_length: 64}\nexecution: {workers: 2, slurm: {gpu: {gres: 'gpu:1'}, "
+        b"phases: {merge: {cpus: 2}}}}\n"
     )
     sets = [
-        b"stages.gopher.word_count.min=100", b"execution.workers=2", b"input.path=[a, b]", b"stages.tokens.packing=best_fit",
+        b"stages.gopher.word_count.min=100", b"execution.workers=2", b"input.path=[a, b]",
+        b"stages.tokens.packing=best_fit",
         b"stages.gopher.by_language.ja.mean_word_length={min: 1}", b"execution.slurm.phases.merge.cpus=3",
     ]  # fmt: skip
     seeds = [
@@ -245,8 +248,10 @@ def config(folder: Path) -> Target:
     ]
     seeds += [Seed("--set", content) for content in sets] * 2
     words = [
-        b"&a ", b"*a", b"<<: ", b"!!python/object:os.system ", b"!!binary ", b"? ", b"- ", b": ", b"{", b"[", b"|\n", b"'", b'"',
-        b"2001-01-01", b"!!set {a}", b"0x1F", b"1_000", b".inf", b".nan", b"~", b"[" * 900, b"extends: llama3\n", b"\t", b"=",
+        b"&a ", b"*a", b"<<: ", b"!!python/object:os.system ", b"!!binary ", b"? ", b"- ", b": ", b"{", b"[", b"|\n",
+        b"'", b'"',
+        b"2001-01-01", b"!!set {a}", b"0x1F", b"1_000", b".inf", b".nan", b"~", b"[" * 900, b"extends: llama3\n",
+        b"\t", b"=",
         b"stages.", b"null", b"name: a", b"%YAML 1.2\n---\n", b"\xef\xbb\xbf", b"...\n", b"1:30", b"12e03", b"&a [*a]",
     ]  # fmt: skip
     names = [
@@ -323,7 +328,8 @@ def vocabulary(folder: Path) -> Target:
     library = json.dumps(
         {
             "version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": {"type": "NFC"},
-            "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": {"type": "BPEDecoder", "suffix": ""},
+            "pre_tokenizer": {"type": "Whitespace"}, "post_processor": None, "decoder": {"type": "BPEDecoder",
+            "suffix": ""},
             "model": {"type": "BPE", "unk_token": "[UNK]", "vocab": chars, "merges": [["a", "b"]]},
         }
     ).encode()  # fmt: skip
