@@ -1,9 +1,9 @@
 """What a task costs beside its work: `python -m benchmarks.overhead [--tasks 10000] [--executors local slurm ray]`.
 
 A run of as many tasks as there are files, each of one line for the stage `url`, which has no URL to look at, is
-launched with a tenth of the tasks and with all of them; the difference is free of what a launch costs once. On Slurm (of this one machine, as
-root) and Ray, a tenth and a hundredth of `--tasks`. Then the same work by one worker and by two, in turns: `--work-mb`
-of text through Gopher's rules and MinHash, in tasks of 2 MB.
+launched with a tenth of the tasks and with all of them; the difference is free of what a launch costs once. On Slurm
+(of this one machine, as root) and Ray, a tenth and a hundredth of `--tasks`. Then the same work by one worker and by
+two, in turns: `--work-mb` of text through Gopher's rules and MinHash, in tasks of 2 MB.
 """
 
 from __future__ import annotations
