@@ -334,6 +334,22 @@ def write_config(path: Path, text: str) -> None:
     print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
 
 
+@app.command()
+def report(
+    run: RunPath,
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="Where to; default: RUN/report.html.")] = None,
+    samples: Annotated[bool, typer.Option("--samples/--no-samples", help="Show texts of documents.")] = True,
+    redact: Annotated[bool, typer.Option("--redact", help="Of texts and names show the shape alone.")] = False,
+) -> None:
+    """Write what became of a run's documents into one HTML file."""
+    from pipeline.report.write import write_report
+    from pipeline.runs import open_run
+
+    path = output or f"{run.rstrip('/')}/report.html"
+    size = write_report(open_run(run), path, with_samples=samples, redacted=redact)
+    print(f"{path}: {size / 1e6:.1f} MB", file=sys.stderr)
+
+
 @app.command("stages")
 def list_stages(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A stage, for all its fields.")] = None,

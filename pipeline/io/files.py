@@ -271,6 +271,11 @@ class AtomicFile:
         return False
 
 
+def write_text(path: str, text: str) -> None:
+    """Write a file in one step."""
+    _write(path, text.encode())
+
+
 def write_json(path: str, content: Any, *, compact: bool = False) -> None:
     """Write a JSON file, atomically."""
     layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
