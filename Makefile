@@ -81,7 +81,7 @@ train-models: $(VENV)/run.stamp  ## train the models that come with Tamis again,
 
 constraints:    ## renew constraints.txt with today's versions
 	rm -rf $(VENV).new && $(PYTHON) -m venv $(VENV).new
-	$(VENV).new/bin/python -m pip install --quiet '.[dev]'
+	$(VENV).new/bin/python -m pip install --quiet '.[dev-cluster]'
 	{ sed -n '/^#/p' constraints.txt; $(VENV).new/bin/python -m pip freeze --exclude tamis; } > constraints.new
 	mv constraints.new constraints.txt && rm -rf $(VENV).new
 

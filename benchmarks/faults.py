@@ -67,10 +67,17 @@ class Trial:
     def end(self) -> int:
         """Wait for the launch to end; its message is kept if it failed."""
         assert self.process
-        _, message = self.process.communicate(timeout=GRACE_S)
-        if self.process.returncode > 0:
-            self.errors.append(message.strip())
+        assert self.process.stderr
+        self.process.wait(timeout=GRACE_S)
+        if self.process.returncode > 0 and not self.process.stderr.closed:
+            self.errors.append(self.process.stderr.read().strip())
+        self.process.stderr.close()
         return self.process.returncode
+
+    def message(self) -> str:
+        """What the launch that failed last said, whether it was waited for or ended by itself."""
+        self.end()
+        return self.errors[-1]
 
     def workers(self) -> list[psutil.Process]:
         assert self.process
@@ -181,7 +188,7 @@ def disturb(fault: Fault, spec: dict[str, Any], seconds: float, times: int, rng:
             if trial.process is not None and trial.process.returncode == 0:
                 return trial, count
             if trial.process is not None and trial.process.returncode > 0:
-                _follow(trial.errors[-1])
+                _follow(trial.message())
             trial.launch()
         if count < times:
             time.sleep(rng.uniform(0.1, seconds / 2))

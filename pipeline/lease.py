@@ -1,8 +1,9 @@
 """One launch at a time in a run directory.
 
 On a disk the lock is the kernel's: it goes with the process, however that ends. Behind a URL there is none, so a launch
-keeps a small file fresh, its lease. Another launch watches the lease: one that changes belongs to somebody at work, one
-that stays as it is for `LEASE_S` to somebody who is gone. No two clocks are compared.
+keeps a small file fresh, its lease, created in one step where the store can. Another launch watches the lease: one that
+changes belongs to somebody at work, one that stays as it is for `LEASE_S` to somebody who is gone. No two clocks are
+compared.
 """
 
 from __future__ import annotations
@@ -104,10 +105,14 @@ class Lease:
                 waited += RENEW_S / 2
                 now = self._read()
                 if now is None:
+                    before = None
                     break
                 if now != before:
                     self._refuse(now)
-        self._write()
+        if before is None:
+            self._create()
+        else:
+            self._write()
         time.sleep(SETTLE_S)
         now = self._read()
         if now is None or now["owner"] != self.owner["owner"]:
@@ -149,6 +154,20 @@ class Lease:
     def give_back(self) -> None:
         if not self.lost:
             remove(self.file)
+
+    def _create(self) -> None:
+        """Write it where there is none: in one step where the store has one for that (S3: `If-None-Match`). Elsewhere
+        two may write at a time, and the later one keeps it."""
+        fs, name = filesystem_of(self.file)
+        content = json.dumps({**self.owner, "count": self.count}).encode()
+        try:
+            again(fs, f"{self.file} cannot be written", lambda: fs.pipe_file(name, content, mode="create"))
+        except FileExistsError:
+            now = self._read() or {}
+            if now.get("owner") != self.owner["owner"]:  # a try that seemed to fail may have written it
+                self._refuse(now)
+        except StorageError:  # a store that does not know the condition
+            self._write()
 
     def _write(self) -> None:
         self.count += 1

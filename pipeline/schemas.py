@@ -34,6 +34,14 @@ HEAD = pa.schema([("id", pa.string()), ("address", pa.uint64()), ("bytes", pa.in
 """What every row about a document begins with: `bytes` are those of its text as it was read."""
 
 
+def superseded_schema(stage: Deduplication) -> pa.Schema:
+    """Documents that earlier runs have kept and one run over everything would not have: the `run`, `address` and `id`
+    of each, and as in `duplicate_schema`."""
+    shown = duplicate_schema(stage)
+    wanted = ("address", "id", "kept", "kept_id", "kept_run", "similarity", "cluster_size")
+    return pa.schema([("run", pa.string()), *(shown.field(name) for name in wanted if name in shown.names)])
+
+
 def signal_schema(stages: Sequence[Stage]) -> pa.Schema:
     """`HEAD`, signals, `dropped_by`."""
     return pa.schema([*HEAD, *signal_types(stages).items(), ("dropped_by", pa.string())])

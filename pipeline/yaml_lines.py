@@ -52,6 +52,9 @@ class Located:
         if isinstance(node, yaml.MappingNode):
             seen = set()
             for key, value in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    place = f"{self.name}:{key.start_mark.line + 1}"
+                    raise ConfigError(f"{place}: a key is a word, not a list or a mapping")
                 if key.value in seen:
                     raise ConfigError(f"{self.name}:{key.start_mark.line + 1}: '{key.value}' is written twice")
                 seen.add(key.value)

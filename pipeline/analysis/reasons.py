@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,16 +66,21 @@ class Shadow:
         known = dropped_by >= 0
         return cls(rules, dropped_by[known], table["bytes"].to_numpy()[known], fires[known])
 
-    def share(
-        self, population: tuple[int, int], among: npt.NDArray[np.bool_], hits: npt.NDArray[np.bool_], weight: str
-    ) -> Estimate:
-        """Of a population (documents, bytes) that the rows `among` were drawn from, how much is as the rows `hits`."""
-        sampled, found = int(among.sum()), int((among & hits).sum())
+    def share(self, population: tuple[int, int], stratum: int, hits: npt.NDArray[np.bool_], weight: str) -> Estimate:
+        """How much of a population (documents, bytes), what the rule `stratum` dropped, is as `hits`, one for each of
+        its rows."""
+        sizes = self.strata[stratum][1]
+        sampled, found = len(sizes), int(hits.sum())
         if weight == "documents":
             return share_of(population[0], sampled, found)
-        weights = self.bytes[among].astype(np.float64)
-        sums = (float(weights.sum()), float(self.bytes[among & hits].sum()), float((weights**2).sum()))
+        sums = (float(sizes.sum()), float(sizes[hits].sum()), float((sizes**2).sum()))
         return share_of(population[0], sampled, found, whole=population[1], weights=sums)
+
+    @cached_property
+    def strata(self) -> list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]]:
+        """For every rule, of the documents that it dropped: which rules fire (a column a rule), and their bytes."""
+        rows = [np.flatnonzero(self.dropped_by == place) for place in range(len(self.rules))]
+        return [(np.asfortranarray(self.fires[those]), self.bytes[those].astype(np.float64)) for those in rows]
 
 
 def reasons(tables: Tables, weight: str = "documents") -> list[Reason]:
@@ -85,11 +91,11 @@ def reasons(tables: Tables, weight: str = "documents") -> list[Reason]:
     """
     shadow = Shadow.read(tables)
     dropped = dropped_counts(tables)
-    reached = _reached(tables, shadow.rules)
+    reached = _recorded(tables) if weight == "documents" else _reached(tables, shadow.rules)
     found = []
     for place, rule in enumerate(shadow.rules):
         here = dropped.get(rule.name, (0, 0))[weight == "bytes"]
-        alone = [Estimate.counted(reached[rule.name][weight == "bytes"])]
+        alone = [Estimate.counted(reached.get(rule.name, (0, 0))[weight == "bytes"])]
         for other, before in enumerate(shadow.rules):
             if before.stage_number < rule.stage_number and before.name in dropped:
                 alone.append(_unseen(shadow, dropped[before.name], other, place, weight))
@@ -102,18 +108,24 @@ def _unseen(shadow: Shadow, population: tuple[int, int], stratum: int, place: in
     """What a rule would drop of the documents that an earlier one dropped."""
     if not is_rerun(shadow.rules[place].stage):
         return Estimate(0.0, 0.0, float(population[weight == "bytes"]), False)
-    return shadow.share(population, shadow.dropped_by == stratum, shadow.fires[:, place], weight)
+    return shadow.share(population, stratum, shadow.strata[stratum][0][:, place], weight)
 
 
 def _only(shadow: Shadow, rule: Rule, place: int, here: tuple[int, int], weight: str) -> Estimate:
-    alone = shadow.fires.sum(axis=1) == shadow.fires[:, place]
-    return shadow.share(here, shadow.dropped_by == place, alone, weight)
+    fires = shadow.strata[place][0]
+    return shadow.share(here, place, fires.sum(axis=1) == fires[:, place], weight)
 
 
 def dropped_counts(tables: Tables) -> dict[str, tuple[int, int]]:
     """Documents and bytes that each rule dropped."""
     found = tables.rows("SELECT dropped_by, count(*), sum(bytes) FROM signals WHERE dropped_by IS NOT NULL GROUP BY 1")
     return {rule: (documents, int(size)) for rule, documents, size in found}
+
+
+def _recorded(tables: Tables) -> dict[str, tuple[int, int]]:
+    """What `_reached` counts, from `stats.json`: documents alone, since its bytes are those that came to the stage."""
+    stages = tables.run.stats["stages"].values()
+    return {rule: (counts["documents"], 0) for stage in stages for rule, counts in stage["alone"].items()}
 
 
 def _reached(tables: Tables, rules: Sequence[Rule]) -> dict[str, tuple[int, int]]:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from pipeline.analysis.estimates import Estimate, share_of, total
@@ -231,9 +232,10 @@ def what_if(run: Run, changes: Sequence[str], tables: Tables | None = None, weig
     _check_changes(before, after)
     with nullcontext(tables) if tables else open_tables(run) as opened:
         query = _Query(opened, before, after)
-        groups = {kind: query.cells(column) for kind, column in query.groups().items()}
-        cells, sampled = query.cells(None)
-    return WhatIf(run, tuple(changes), weight, before, after, cells, sampled, groups)
+        cells, groups = query.counted()
+        sampled, sampled_groups = query.sampled()
+    by_group = {kind: (groups[kind], sampled_groups[kind]) for kind in groups}
+    return WhatIf(run, tuple(changes), weight, before, after, cells, sampled, by_group)
 
 
 def changed_stages(before: Config, after: Config) -> list[int]:
@@ -294,18 +296,6 @@ class _Query:
         return f"(CASE {cases} ELSE {FAR} END)" if cases else str(FAR)
 
     @property
-    def stays(self) -> str:
-        """Whether the rule that dropped a document is of a stage that does not change."""
-        stages = ", ".join(str(number) for number in sorted(self.changed)) or "-2"
-        return f"(old = -1 OR (old <> {FAR} AND old // {STEP} NOT IN ({stages})))"
-
-    @property
-    def judged(self) -> str:
-        """The signals with `old` and `new` beside them."""
-        inner = f"SELECT *, {self.old} AS old, {self.first(self.active)} AS now FROM signals"
-        return f"(SELECT *, CASE WHEN {self.stays} THEN least(old, now) ELSE now END AS new FROM ({inner}))"
-
-    @property
     def followed(self) -> str:
         """The shadow sample alike; `new` is what becomes of released documents in the end."""
         inner = f"SELECT *, {self.old} AS old, {self.first(self.all_rules)} AS new FROM shadow"
@@ -315,35 +305,63 @@ class _Query:
         found = {"language": quoted("language.label")} if self.tables.has("language.label") else {}
         return found | ({"source": quoted("source")} if self.tables.has("source") else {})
 
-    def cells(self, column: str | None) -> tuple[list[_Cell], list[_Cell]]:
-        label = column or "NULL"
-        sums = f"old, new, {label}, count(*), coalesce(sum(bytes), 0), coalesce(sum(CAST(bytes AS DOUBLE) ** 2), 0)"
-        counted = self.tables.rows(f"SELECT {sums} FROM {self.judged} GROUP BY ALL ORDER BY ALL")
-        sampled = self.tables.rows(f"SELECT {sums} FROM {self.followed} GROUP BY ALL ORDER BY ALL")
-        return [_cell(row) for row in counted], [_cell(row) for row in sampled]
+    def counted(self) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
+        """The documents of the whole run, and by language and source: one pass, and names become numbers after it."""
+        rows = self._sums("signals", f"dropped_by AS old, {self.first(self.active)} AS new")
+        old = [FAR if name is None else self.numbers.get(name, -1) for name in rows["old"].to_pylist()]
+        new = [
+            min(rule, now) if rule == -1 or (rule != FAR and rule // STEP not in self.changed) else now
+            for rule, now in zip(old, rows["new"].to_pylist(), strict=True)
+        ]
+        rows = rows.set_column(0, "old", pa.array(old, pa.int64())).set_column(1, "new", pa.array(new, pa.int64()))
+        return self._cells(rows)
+
+    def sampled(self) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
+        """The same of the shadow sample."""
+        return self._cells(self._sums(self.followed, "old, new"))
+
+    def _sums(self, source: str, decided: str) -> pa.Table:
+        groups = "".join(f", {column} AS {kind}" for kind, column in self.groups().items())
+        sums = "count(*) AS documents, sum(bytes) AS bytes, sum(CAST(bytes AS DOUBLE) ** 2) AS squares"
+        return self.tables.query(f"SELECT {decided}{groups}, {sums} FROM {source} GROUP BY ALL")
+
+    def _cells(self, rows: pa.Table) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
+        return _summed(rows, None), {kind: _summed(rows, kind) for kind in self.groups()}
 
     def flips(self, limit: int, offset: int) -> list[Flip]:
         """Documents that change side, those nearest to the bound that makes them first."""
         names = {number: name for name, number in self.numbers.items()}
-        distances = [
-            f"WHEN {self.numbers[rule.name]} THEN {_distance(rule)}"
-            for rule in self.active
-            if isinstance(rule.decision, Bounds)
-        ]
-        near = f"CASE least(old, new) {' '.join(distances)} ELSE 0 END" if distances else "0"
+        near = [(rule, _distance(rule)) for rule in self.active if isinstance(rule.decision, Bounds)]
+        by_now = " ".join(f"WHEN {self.numbers[rule.name]} THEN {distance}" for rule, distance in near)
+        by_old = " ".join(f"WHEN {literal(rule.name)} THEN {distance}" for rule, distance in near)
+        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END" if near else "0"
+        mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]
         rows = self.tables.rows(
-            f"SELECT address, id, old, new FROM {self.judged} WHERE old <> new AND old <> -1 "
-            f"AND (old = {FAR} OR new = {FAR}) ORDER BY {near}, address LIMIT {limit} OFFSET {offset}"
+            f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals WHERE "
+            f"dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, mine)) or 'NULL'})) "
+            f"WHERE (dropped_by IS NULL) <> (now = {FAR}) ORDER BY {order}, address LIMIT {limit} OFFSET {offset}"
         )
         return [
-            Flip(int(address), id_, names.get(old), RELEASED if old != FAR else names[new])
-            for address, id_, old, new in rows
+            Flip(int(address), id_, old, names[now] if old is None else RELEASED) for address, id_, old, now in rows
         ]
 
 
-def _cell(row: tuple[Any, ...]) -> _Cell:
-    old, new, label, documents, size, squares = row
-    return _Cell(int(old), int(new), label, int(documents), int(size), float(squares))
+def _summed(rows: pa.Table, kind: str | None) -> list[_Cell]:
+    """Cells by language or source, or of the whole run, in an order that depends on nothing else."""
+    keys = ["old", "new", *([kind] if kind else [])]
+    sums = rows.group_by(keys).aggregate([(name, "sum") for name in ("documents", "bytes", "squares")])
+    cells = [
+        _Cell(
+            int(row["old"]),
+            int(row["new"]),
+            row[kind] if kind else None,
+            int(row["documents_sum"]),
+            int(row["bytes_sum"] or 0),
+            float(row["squares_sum"] or 0),
+        )
+        for row in sums.to_pylist()
+    ]
+    return sorted(cells, key=lambda cell: (cell.old, cell.new, cell.label is None, cell.label or ""))
 
 
 def _distance(rule: Rule) -> str:

@@ -17,7 +17,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         raise ConfigError("there is one run; two are held side by side by: tamis inspect RUN RUN2")
     found = compare(inspected.run, inspected.other)
     funnel = [
-        asdict(row) | {"kept_a": _share(row.out_a, row.in_a), "kept_b": _share(row.out_b, row.in_b)}
+        asdict(row) | {"kept_ratio_a": _share(row.out_a, row.in_a), "kept_ratio_b": _share(row.out_b, row.in_b)}
         for row in found.funnel
     ]
     flows = [

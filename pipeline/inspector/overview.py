@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.analysis.alerts import alerts
 from pipeline.analysis.estimates import Estimate
 from pipeline.analysis.reasons import reasons
 from pipeline.analysis.whatif import WEIGHTS
@@ -36,6 +37,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
     context = {
         "weight": weight,
         "reasons": found,
+        "alerts": alerts(inspected.run, found) if weight == "documents" else [],
         "most": max(funnel[weight].to_pylist()[0], 1),
         "largest": max([reason.here for reason in found], default=1) or 1,
         "state": inspected.run.state,

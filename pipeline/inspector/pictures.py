@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 WIDTH, HEIGHT = 960.0, 240.0
 """Of the plot, in the units of its view box."""
+WIDER = 8
+"""A bin so many times as wide as the one before is drawn narrower."""
 WIDE = 50
 """Values whose largest is more times the smallest are drawn on a logarithmic axis."""
 
@@ -45,11 +47,23 @@ class Axis:
         return [tick for tick in found if self.low <= tick <= self.high]
 
 
+def drawn(edges: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Where each bin ends in a picture: of scores, the bin from 1 on is far wider than those before it, and is drawn as
+    wide as they are."""
+    widths = np.diff(edges)
+    stops = edges[1:].copy()
+    for i in range(1, len(widths)):
+        if widths[i] > WIDER * widths[i - 1] > 0 and edges[i] >= 1:
+            stops[i] = edges[i] + widths[i - 1]
+    return stops
+
+
 def axis_of(edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], marks: list[float]) -> Axis:
     """An axis that shows all values and marks."""
     filled = np.flatnonzero(counts)
     lows = [float(edges[max(i - 1, 0)]) for i in filled[:1]] + marks
-    highs = [float(edges[min(i, len(edges) - 1)]) for i in filled[-1:]] + marks
+    stops = [*edges[:1], *drawn(edges), edges[-1]]
+    highs = [float(stops[i]) for i in filled[-1:]] + marks
     low, high = min(lows, default=0.0), max(highs, default=1.0)
     if low >= 0 and (low < high / 4 or high <= 1):
         low = 0.0
@@ -62,12 +76,13 @@ def bars_of(
     axis: Axis, edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], logarithmic: bool
 ) -> list[dict[str, Any]]:
     """The bars of the bins that are not empty: place, width, height, what they count and of which values."""
+    stops = [*edges[:1], *drawn(edges), axis.high]
     tallest = max(int(counts.max()), 1)
     found = []
     for i in np.flatnonzero(counts):
         low = axis.low if i == 0 else float(edges[i - 1])
         high = axis.high if i == len(edges) else float(edges[i])
-        left, right = axis.place(low), axis.place(high)
+        left, right = axis.place(low), axis.place(float(stops[i]))
         share = math.log1p(int(counts[i])) / math.log1p(tallest) if logarithmic else int(counts[i]) / tallest
         found.append(
             {

@@ -24,7 +24,8 @@ def view(inspected: Inspected, asked: Asked) -> View:
     by_name = {stage.name: stage for stage in config.stages}
     stage = by_name[asked.choice("stage", list(by_name))]
     numeric = [name for name, signal in stage.signals().items() if is_numeric(signal.type)]
-    signal = asked.choice("signal", numeric) if numeric else ""
+    named = asked.choice("signal", list(stage.signals()), next(iter(numeric), ""))
+    signal = named if named in numeric else ""  # labels and flags are told by their values
     changes = changes_of(asked, config)
     counts = inspected.stats["stages"][stage.name]
     context: dict[str, Any] = {

@@ -30,6 +30,8 @@ SAMPLE_BYTES = 8 << 20
 EXTRA = "extra"
 ZSTD_INPUT_BYTES = 16 << 10
 BOM = b"\xef\xbb\xbf"
+DAMAGED = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+"""What reading a compressed file raises that is cut or damaged."""
 _SCALARS = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
@@ -48,6 +50,10 @@ class CutShort(Exception):
     def __init__(self, offset: int, reason: str) -> None:
         super().__init__(reason)
         self.offset = offset
+
+
+class TooDeep(ValueError):
+    """A JSON value that is nested too deep to be written again."""
 
 
 def open_bytes(path: str) -> Any:
@@ -113,7 +119,7 @@ def _cut(stream: Any, offset: int, skip_first: bool, stop: int | None, max_bytes
     while True:
         try:
             chunk = stream.read1(CHUNK_BYTES)  # `read` would lose what comes right before a cut
-        except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
+        except DAMAGED as error:
             raise CutShort(offset + size, str(error)) from error
         low = 0
         while (close := chunk.find(b"\n", low)) >= 0:
@@ -213,6 +219,14 @@ def _read_line(line: Line, name: str, source: Input, collector: Collector) -> No
     if not isinstance(row, dict):
         collector.reject("wrong_type", line.offset, f"the line is no JSON object but {type(row).__name__}", content)
         return
+    try:
+        _take_row(row, line, name, source, collector)
+    except TooDeep as error:
+        collector.reject("invalid_json", line.offset, str(error), content)
+
+
+def _take_row(row: dict[str, Any], line: Line, name: str, source: Input, collector: Collector) -> None:
+    content = line.content
     id_ = row.pop(source.id, None) if source.id else None
     id_ = f"{name}@{line.offset}" if id_ is None else fit(id_, pa.string())[0]
     text = row.pop(source.text, None)
@@ -243,7 +257,7 @@ def _why_not_json(content: bytes) -> str:
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -259,8 +273,16 @@ def _columns(row: dict[str, Any], source: Input, schema: pa.Schema) -> dict[str,
                 continue
         rest[key] = value
     if rest and EXTRA in schema.names:
-        values[EXTRA] = orjson.dumps(rest).decode()
+        values[EXTRA] = _to_json(rest)
     return values
+
+
+def _to_json(value: Any) -> str:
+    """A value that came out of JSON as JSON again. Raises TooDeep: orjson reads 1,024 levels and writes 254."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise TooDeep("lists and objects are nested more than 250 deep") from error
 
 
 def fit(value: Any, type_: pa.DataType) -> tuple[Any, bool]:
@@ -269,7 +291,7 @@ def fit(value: Any, type_: pa.DataType) -> tuple[Any, bool]:
     if value is None:
         return None, True
     if type_ == pa.string():
-        return (value if isinstance(value, str) else orjson.dumps(value).decode()), True
+        return (value if isinstance(value, str) else _to_json(value)), True
     if type_ == pa.float64():
         return (
             (float(value), True) if isinstance(value, (int, float)) and not isinstance(value, bool) else (None, False)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.io.chunks import HEAD_BYTES, Chunk, Rejected
 from pipeline.io.dialogs import is_dialog, texts_of
 from pipeline.io.files import Source
+from pipeline.io.footer import read_footer
 from pipeline.io.input import Input
 from pipeline.io.pages import rows_at_once
 from pipeline.io.shards import Shard
@@ -27,7 +28,13 @@ def read_parquet(shard: Shard, name: str, schema: pa.Schema, source: Input, batc
     gathered = _Gathered(schema, batch_bytes)
     with Source(shard.path) as stream:
         try:
-            parquet = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
+            parquet = pq.ParquetFile(
+                stream,
+                metadata=read_footer(stream),
+                pre_buffer=False,
+                buffer_size=1 << 20,
+                page_checksum_verification=True,
+            )
         except (pa.ArrowException, OSError) as error:
             yield Chunk(schema.empty_table(), np.zeros(0, np.int64), [_bad(shard, 0, f"not a Parquet file: {error}")])
             return
@@ -105,10 +112,10 @@ def _clean(
         texts, no_dialogs = texts_of(texts)
     texts = texts.cast(pa.large_binary())
     ids = _ids(batch, first, shard, name, source)
-    faults = _faults(texts, source.max_document_bytes) | no_dialogs
+    faults = _faults(texts, source.max_document_bytes) | no_dialogs | _broken_rows(batch, source.text)
     rejected = [
         Rejected(
-            first + i, f"input.{reason}", shard.path, shard.first_row + first + i, message, ids[i].as_py(),
+            first + i, f"input.{reason}", shard.path, shard.first_row + first + i, message, _id_of(ids[i]),
             bytes(_bytes_of(texts, i)[:HEAD_BYTES]),
         )
         for i, (reason, message) in sorted(faults.items())
@@ -139,6 +146,29 @@ def _faults(texts: pa.Array, max_bytes: int) -> dict[int, tuple[str, str]]:
                 except UnicodeDecodeError as error:
                     faults[place] = ("invalid_utf8", str(error))
     return faults
+
+
+def _broken_rows(batch: pa.RecordBatch, text: str) -> dict[int, tuple[str, str]]:
+    """Why some rows cannot travel along: a string in a column beside the text is no UTF-8, at any depth."""
+    faults: dict[int, tuple[str, str]] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            if name != text:
+                column.validate(full=True)
+        except pa.ArrowInvalid:
+            for place in range(len(column)):
+                try:  # a slice is checked with all that its buffers hold: a copy of the row is not
+                    pa.concat_arrays([column.slice(place, 1)]).take(pa.array([0])).validate(full=True)
+                except pa.ArrowInvalid as error:
+                    faults.setdefault(place, ("invalid_utf8", f"column '{name}': {error}"))
+    return faults
+
+
+def _id_of(scalar: pa.Scalar) -> str | None:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return bytes(scalar.as_buffer()).decode("utf-8", "replace")
 
 
 def _bytes_of(texts: pa.LargeBinaryArray, place: int) -> memoryview:

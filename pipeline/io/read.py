@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pipeline.io.chunks import Chunk, Collector, Rejected, without_duplicate_ids
 from pipeline.io.input import Input
-from pipeline.io.jsonl import CutShort, open_bytes, read_jsonl
+from pipeline.io.jsonl import DAMAGED, open_bytes, read_jsonl
 from pipeline.io.shards import Manifest, Shard
 
 __all__ = ["Chunk", "Rejected", "read_shard"]
@@ -52,7 +52,7 @@ def _read_text(path: str, name: str, source: Input, collector: Collector) -> Ite
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         collector.reject("invalid_utf8", error.start, str(error), content, name)
-    except (CutShort, OSError, EOFError) as error:
+    except DAMAGED as error:
         collector.reject("truncated", len(content), str(error), content, name)
     else:
         if len(content) > limit:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.io.dialogs import is_dialog
 from pipeline.io.files import Source, etag_of, filesystem_of
+from pipeline.io.footer import read_footer
 from pipeline.io.input import Input
 from pipeline.io.jsonl import infer_columns
 from pipeline.io.retry import again, is_local
@@ -194,8 +195,8 @@ def _open_parquet(file: _File) -> pq.FileMetaData | None:
     """A Parquet file's metadata; None if it is empty or damaged, which the reader then reports as a rejected record."""
     try:
         with Source(file.path) as stream:
-            return pq.read_metadata(stream)
-    except (pa.ArrowInvalid, OSError):
+            return read_footer(stream)
+    except (pa.ArrowException, OSError):
         return None
 
 

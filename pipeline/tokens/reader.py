@@ -15,6 +15,7 @@ import mmap
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.io.files import exists, read_json
+from pipeline.io.footer import read_footer
 from pipeline.io.pages import read_pages
 from pipeline.tokens import samples
 from pipeline.tokens.formats import BODIES, IDS, LOSS_MASK
@@ -85,12 +87,17 @@ class Tokens(Sequence[PackedSequence]):
     def __init__(self, folder: str, split: str) -> None:
         self.folder, self.split = folder, split
         self.manifest: dict[str, Any] = read_json(f"{folder}/manifest.json")
-        if split not in self.manifest["splits"]:
-            there = ", ".join(self.manifest["splits"])
+        with _as_written(f"{folder}/manifest.json"):
+            splits = self.manifest["splits"]
+            if split in splits:
+                self.sequence_length: int = _count(self.manifest["sequence_length"], least=1)
+                self._parts: list[dict[str, Any]] = list(splits[split]["parts"])
+                self._ends = list(accumulate(_count(part["sequences"]) for part in self._parts))
+                self._stems = [os.path.join(folder, part["path"]) for part in self._parts]
+                self._body: str = BODIES.get(self.manifest["format"], ".parquet")
+        if split not in splits:
+            there = ", ".join(splits)
             raise ConfigError(f"{folder} has no split '{split}'; there are: {there}. See tokens.validation_ratio")
-        self.sequence_length: int = self.manifest["sequence_length"]
-        self._parts: list[dict[str, Any]] = self.manifest["splits"][split]["parts"]
-        self._ends = list(accumulate(part["sequences"] for part in self._parts))
         self._open: OrderedDict[int, _Part] = OrderedDict()
 
     def __len__(self) -> int:
@@ -131,7 +138,8 @@ class Tokens(Sequence[PackedSequence]):
         if number not in self._open:
             while len(self._open) >= MAX_OPEN:
                 self._open.popitem(last=False)
-            self._open[number] = _Part(self.folder, self._parts[number], self.manifest)
+            num_sequences = self._parts[number]["sequences"]
+            self._open[number] = _Part(self._stems[number], self._body, num_sequences, self.sequence_length)
         self._open.move_to_end(number)
         return self._open[number], index - (self._ends[number] - self._parts[number]["sequences"])
 
@@ -142,18 +150,21 @@ class Tokens(Sequence[PackedSequence]):
 class _Part:
     """The files of some sequences: ids mapped into memory, the table beside them read when it is asked for."""
 
-    def __init__(self, folder: str, part: dict[str, Any], manifest: dict[str, Any]) -> None:
-        self.length = manifest["sequence_length"]
-        format = manifest["format"]
-        stem = f"{folder}/{part['path']}"
-        self.table = f"{stem}.parquet"
-        path = stem + BODIES.get(format, ".parquet")
+    def __init__(self, stem: str, body: str, num_sequences: int, length: int) -> None:
+        self.num_sequences, self.length = num_sequences, length
+        self.table, path = f"{stem}.parquet", f"{stem}{body}"
         for file in (self.table, path):
             if not os.path.isfile(file):
                 raise RunError(f"{file} is gone, or not on this machine; tokens are read from local files")
-        self._places = _places(path, format, part["sequences"], self.length)
-        with open(path, "rb") as stream:
+        with _as_written(self.table), open(self.table, "rb") as stream:
+            read_footer(stream)
+        with _as_written(path), open(path, "rb") as stream:
+            self._places = _places(path, body, num_sequences, length)
             self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            if len(self._places) != num_sequences:
+                raise RunError(f"{path} has {len(self._places)} sequences, its manifest says {num_sequences}")
+            if num_sequences and not 0 <= self._places.min() <= self._places.max() <= len(self._bytes) - 4 * length:
+                raise ValueError(f"{len(self._bytes)} bytes are too few for {num_sequences} sequences")
 
     def sequence(self, row: int) -> PackedSequence:
         ids = np.frombuffer(self._bytes, "<u4", self.length, int(self._places[row]))
@@ -177,53 +188,99 @@ class _Part:
 
     @cached_property
     def _starts(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
-        table = pq.read_table(self.table, columns=["document_starts", "num_tokens"])
-        starts = table["document_starts"].combine_chunks()
-        return starts.values.to_numpy(), starts.offsets.to_numpy(), table["num_tokens"].to_numpy()
+        with _as_written(self.table):
+            table = pq.read_table(self.table, columns=["document_starts", "num_tokens"])
+            column = table["document_starts"].combine_chunks()
+            starts, offsets, num_tokens = (
+                column.values.to_numpy(),
+                column.offsets.to_numpy(),
+                table["num_tokens"].to_numpy(),
+            )
+            _check_starts(starts, offsets, num_tokens, self.num_sequences, self.length)
+        return starts, offsets, num_tokens
 
     @cached_property
     def _trace(self) -> pa.Table:
         names = [f"document_{name}" for name in ("ids", "sources", "rows", "epochs", "offsets")]
-        return pq.read_table(self.table, columns=names).combine_chunks()
+        with _as_written(self.table):
+            table = pq.read_table(self.table, columns=names).combine_chunks()
+            table.validate(full=True)
+            if any(not np.array_equal(table[name].chunk(0).offsets.to_numpy(), self._starts[1]) for name in names):
+                raise ValueError("its columns do not have as many pieces of documents as each other")
+        return table
 
     @cached_property
     def _masks(self) -> npt.NDArray[np.uint8] | None:
-        if LOSS_MASK not in pq.read_schema(self.table).names:
-            return None
-        column = pq.read_table(self.table, columns=[LOSS_MASK])[LOSS_MASK].combine_chunks()
-        masks: npt.NDArray[np.uint8] = column.flatten().to_numpy().reshape(-1, self.length)
+        with _as_written(self.table):
+            if LOSS_MASK not in pq.read_schema(self.table).names:
+                return None
+            column = pq.read_table(self.table, columns=[LOSS_MASK])[LOSS_MASK].combine_chunks()
+            masks: npt.NDArray[np.uint8] = column.flatten().to_numpy().reshape(self.num_sequences, self.length)
         return masks
 
 
-def _places(path: str, format: str, num_sequences: int, length: int) -> npt.NDArray[np.int64]:
+@contextmanager
+def _as_written(path: str) -> Iterator[None]:
+    """Reading of a file that is not as Tamis wrote it is a RunError that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError) as error:
+        raise RunError(f"{path} is damaged, or not as Tamis wrote it: {error}; copy it again from the run") from error
+
+
+def _count(value: Any, least: int = 0) -> int:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} is no number of sequences or tokens")
+    return value
+
+
+def _check_starts(
+    starts: npt.NDArray[np.uint32],
+    offsets: npt.NDArray[np.int32],
+    num_tokens: npt.NDArray[np.uint32],
+    num_sequences: int,
+    length: int,
+) -> None:
+    """Raises ValueError unless the pieces of every sequence begin at 0, rise, and lie in its tokens."""
+    if len(num_tokens) != num_sequences or len(offsets) != num_sequences + 1:
+        raise ValueError(f"it has {len(num_tokens)} sequences, its manifest says {num_sequences}")
+    places = starts[offsets[0] : offsets[-1]].astype(np.int64)
+    begins = (offsets[:-1] - offsets[0])[np.diff(offsets) > 0]
+    is_first = np.zeros(len(places), np.bool_)
+    is_first[begins] = True
+    rises = np.diff(places, prepend=-1) > 0
+    ends = np.repeat(num_tokens.astype(np.int64), np.diff(offsets))
+    is_wrong = np.where(is_first, places != 0, ~rises) | (places >= ends)
+    if is_wrong.any() or (num_tokens > length).any() or len(begins) != np.count_nonzero(num_tokens):
+        raise ValueError("the places of its documents make no sense")
+
+
+def _places(path: str, body: str, num_sequences: int, length: int) -> npt.NDArray[np.int64]:
     """The byte at which the ids of each sequence begin."""
-    if format == "parquet":
-        return _plain_places(path, num_sequences, length)
-    if format == "mds":
+    if body == ".parquet":
+        return _plain_places(path, length)
+    if body == ".mds":
         return np.fromfile(path, "<u4", num_sequences + 1, offset=4)[1:].astype(np.int64) - 4 * length
     return np.arange(num_sequences) * 4 * length
 
 
-def _plain_places(path: str, num_sequences: int, length: int) -> npt.NDArray[np.int64]:
+def _plain_places(path: str, length: int) -> npt.NDArray[np.int64]:
     """The same in a Parquet file whose ids are plain and not compressed, from the headers of its pages.
 
     Raises RunError for a file that was written otherwise.
     """
     found: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    metadata = pq.read_metadata(path)
     with open(path, "rb") as stream:
+        metadata = read_footer(stream)
         for group in range(metadata.num_row_groups):
             row_group = metadata.row_group(group)
-            columns = (row_group.column(i) for i in range(row_group.num_columns))
-            chunk = next(column for column in columns if column.path_in_schema.startswith(f"{IDS}."))
-            if chunk.compression != "UNCOMPRESSED" or not {"PLAIN", "RLE"}.issuperset(chunk.encodings):
+            columns = [row_group.column(i) for i in range(row_group.num_columns)]
+            chunk = next((column for column in columns if column.path_in_schema.startswith(f"{IDS}.")), None)
+            if chunk is None or chunk.compression != "UNCOMPRESSED" or not {"PLAIN", "RLE"}.issuperset(chunk.encodings):
                 raise RunError(f"{path}: its ids are compressed, so they cannot be mapped; it is not as Tamis wrote it")
             for page in read_pages(stream, chunk):
                 found.append(page.begin + page.level_bytes + np.arange(page.values // length) * 4 * length)
-    places = np.concatenate(found)
-    if len(places) != num_sequences:
-        raise RunError(f"{path} has {len(places)} sequences, its manifest says {num_sequences}")
-    return places
+    return np.concatenate(found)
 
 
 def open_tokens(path: str | os.PathLike[str], split: str = "train") -> Tokens:

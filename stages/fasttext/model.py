@@ -160,6 +160,8 @@ def _read(file: _Reader) -> Model:
         matrix.dsub, matrix.norm_codes, matrix.norm_centroids,
     )  # fmt: skip
     weights = _decode(output, header.dim)[: len(words.labels)]
+    if not np.isfinite(weights).all():
+        file.fail("its output matrix holds what is no number")
     layer = Output(header.loss, np.ascontiguousarray(weights.T), *_tree(words.label_counts))
     return Model(file.path, words.labels, read_only(rows), read_only(layer))
 
@@ -281,7 +283,8 @@ def _decode(matrix: _Matrix, dim: int) -> npt.NDArray[np.float32]:
         centroids = matrix.centroids[256 * first : 256 * last].reshape(256, last - first)
         out[:, first:last] = centroids[matrix.codes[:, part]]
     if len(matrix.norm_codes):
-        out *= matrix.norm_centroids[matrix.norm_codes][:, None]
+        with np.errstate(all="ignore"):
+            out *= matrix.norm_centroids[matrix.norm_codes][:, None]
     return out
 
 

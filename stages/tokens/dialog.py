@@ -41,7 +41,7 @@ def read_messages(value: Any) -> list[Message]:
     if isinstance(value, (str, bytes)):
         try:
             value = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"the messages are no JSON: {error}") from error
     if not isinstance(value, list) or not value:
         raise ValueError("the messages are no list of at least one")
@@ -69,12 +69,17 @@ def text_of(messages: Sequence[Message]) -> str:
 
 def read_column(column: pa.Array) -> list[list[Message] | ValueError | None]:
     """The dialogs of a column: their messages, what is wrong with them, or None for null."""
-    return [None if value is None else _read_or_error(value) for value in column.to_pylist()]
-
-
-def _read_or_error(value: Any) -> list[Message] | ValueError:
     try:
-        return read_messages(value)
+        values = column.to_pylist()
+    except UnicodeDecodeError:  # some of them are no UTF-8: one by one
+        return [_read_or_error(value) for value in column]
+    return [_read_or_error(value) for value in values]
+
+
+def _read_or_error(value: Any) -> list[Message] | ValueError | None:
+    try:
+        value = value.as_py() if isinstance(value, pa.Scalar) else value
+        return None if value is None else read_messages(value)
     except ValueError as error:
         return error
 

@@ -44,7 +44,10 @@ class LibraryEncoder:
         texts = [
             bytes(utf8.data[low:high]).decode() for low, high in zip(utf8.offsets[:-1], utf8.offsets[1:], strict=True)
         ]
-        found = [encoding.ids for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+        try:
+            found = [encoding.ids for encoding in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
+        except Exception as error:  # the library raises plain Exception
+            raise AssetError(f"the tokenizer.json of sha256 {self.sha256} cannot encode: {error}") from error
         offsets = np.zeros(len(found) + 1, np.int64)
         np.cumsum([len(ids) for ids in found], out=offsets[1:])
         return Ids(np.array([number for ids in found for number in ids], np.uint32), offsets)

@@ -16,7 +16,9 @@ from pipeline.analysis.rules import rules_of
 from pipeline.analysis.tables import open_tables
 from pipeline.analysis.whatif import RELEASED, flipping, what_if
 from pipeline.config import load_config
+from pipeline.io.files import write_json
 from pipeline.runs import Run
+from pipeline.standing import standing
 from stages.errors import ConfigError
 from tests.corpus import WORDS, write_jsonl
 from tests.in_process import run_in_process
@@ -59,7 +61,9 @@ def run(folder, name: str, changes=(), **execution) -> Run:
         },
         overrides=list(changes),
     )
-    return run_in_process(config)
+    done = run_in_process(config)
+    write_json(f"{done.path}/stats.json", standing(done))
+    return done
 
 
 @pytest.fixture(scope="module")
