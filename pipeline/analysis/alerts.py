@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.analysis.reasons import Reason
-from pipeline.config import Config
 from pipeline.histograms import dense, edges, is_numeric
 from pipeline.numbers import percent
+from pipeline.runs import Run
 from pipeline.stats import MANY, Stats, num_rejected
-from stages.contract import Bounds, Stage
+from stages.contract import Bounds, Map, Stage
+from stages.tokens.packing import Packing
 
 FEW, NEARLY_ALL = 0.05, 0.999
 UNMEASURED = 0.01
@@ -46,10 +47,16 @@ class Alert:
     where: str
 
 
-def alerts(config: Config, stats: Stats, reasons: Sequence[Reason] = ()) -> list[Alert]:
-    """Every stage, rule, signal and language with something odd about it, warnings first."""
+def alerts(run: Run, reasons: Sequence[Reason] = (), stats: Stats | None = None) -> list[Alert]:
+    """Every stage, rule, signal and language with something odd about it, warnings first.
+
+    Args:
+        reasons: in documents; none of a run whose tables are not there.
+        stats: counts of a run that goes on.
+    """
+    stats = run.stats if stats is None else stats
     found: list[Alert] = [*_of_records(stats)]
-    for stage in config.stages:
+    for stage in run.config.stages:
         counts = stats["stages"].get(stage.name)
         if counts and counts["documents_in"] >= LEAST:
             found += _of_stage(stage, counts)
@@ -74,7 +81,7 @@ def _of_stage(stage: Stage, counts: dict[str, Any]) -> Iterator[Alert]:
     rules = [name for name, rule in stage.decisions().items() if not rule.is_open or stage.by_language]
     if left < FEW * came:
         yield Alert("warning", "Keeps almost nothing", f"{percent(left, came)} of what reaches it passes", stage.name)
-    elif left > NEARLY_ALL * came and rules and stage.action == "drop":
+    elif left > NEARLY_ALL * came and rules and stage.action == "drop" and not isinstance(stage, (Map, Packing)):
         detail = f"drops {came - left:,} of {came:,} documents: is it needed?"
         yield Alert("note", "Drops almost nothing", detail, stage.name)
     for signal in rules:

@@ -14,13 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.inspector.pictures import WIDTH, Axis, axis_of
+from pipeline.inspector.pictures import WIDTH, Axis, axis_of, drawn
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 TICKS = 5
 """Labels on an axis, at most about."""
+SLIVER = 1e-5
+"""A bin narrower than that, by its value, holds one number."""
+THINNEST = 0.35
+"""Width of a bar that can be seen."""
+SPAN = 1000.0
+"""On a logarithmic axis of heights the lowest that can be told is so many times lower than the highest."""
 
 
 @dataclass(frozen=True)
@@ -56,67 +62,82 @@ class Histogram:
     bounds: tuple[Mark, ...]
     sides: tuple[tuple[float, float], ...]
     """What the bounds cut off: place and width."""
-    most: int
     logarithmic: bool
 
 
-def histogram(edges: Floats, counts: Counts, bounds: Mapping[str, float], *, linear: bool = False) -> Histogram:
-    """A histogram of binned values (see `pipeline.histograms`).
+def histogram(
+    edges: Floats, counts: Counts, bounds: Mapping[str, float], *, whole: bool = False, linear: bool = False
+) -> Histogram:
+    """A histogram of binned values (see `pipeline.histograms`). Bars are as high as their bins are dense on the axis, so
+    that equal areas hold equally many documents.
 
     Args:
         edges, counts: `float64[k]`, `int64[k + 1]`.
         bounds: `min` and `max`, those that are set.
+        whole: values are whole numbers; a bar then reaches to the next one.
         linear: values on a linear axis even where they span many orders of magnitude.
     """
-    axis = axis_of(edges, counts, list(bounds.values()))
+    cuts = dict(bounds)
+    if "max" in cuts:  # what is dropped begins with the next edge
+        above = edges[edges > bounds["max"]]
+        cuts["max"] = float(above[0]) if len(above) else bounds["max"]
+    if whole:
+        edges = np.ceil(edges)
+        cuts = {end: math.ceil(value) for end, value in cuts.items()}
+    edges, counts = _without_slivers(edges, counts)
+    axis = axis_of(edges, counts, list(cuts.values()))
     wide = axis.logarithmic
     if linear and wide:
-        axis = Axis(axis.low, _most_of(edges, counts, bounds), False)
-    places = {end: _percent(axis, value) for end, value in bounds.items()}
+        axis = Axis(axis.low, _most_of(edges, counts, cuts), False)
+    places = {end: _percent(axis, value) for end, value in cuts.items()}
     sides = [(0.0, places["min"])] if "min" in places else []
-    sides += [(places["max"], 100 - places["max"])] if "max" in places else []
+    sides += [(places["max"], round(100 - places["max"], 3))] if "max" in places else []
     return Histogram(
-        tuple(_bars(axis, edges, counts, bounds)),
+        tuple(_bars(axis, edges, counts, cuts)),
         tuple(Mark(_percent(axis, tick), tick) for tick in _few(axis.ticks(), axis.logarithmic)),
         tuple(Mark(places[end], value, end) for end, value in bounds.items()),
         tuple(side for side in sides if side[1] > 0),
-        int(counts.max(initial=0)),
         wide,
     )
 
 
+def _without_slivers(edges: Floats, counts: Counts) -> tuple[Floats, Counts]:
+    """Bins so narrow that only a bound's own value is in them are put to the bin below, which is on the same side."""
+    gone = np.append(np.diff(edges) < SLIVER * np.maximum(np.abs(edges[:-1]), SLIVER), False)[: len(edges)]
+    starts = np.append(0, np.flatnonzero(~gone) + 1)
+    return edges[~gone], np.add.reduceat(counts, starts)
+
+
 def _most_of(edges: Floats, counts: Counts, bounds: Mapping[str, float]) -> float:
-    """Where a linear axis ends: 99.5 % of the documents lie below, or it is a little past the last bound that is near."""
+    """Where a linear axis ends: 99.5 % of the documents lie below, and bounds that are near."""
     reached = np.cumsum(counts) / max(counts.sum(), 1)
-    place = int(np.searchsorted(reached, 0.995))
-    most = float(edges[min(place, len(edges) - 1)])
-    near = [value for value in bounds.values() if value < 2 * most]
-    return max([most, *near]) * 1.05
+    most = float(edges[min(int(np.searchsorted(reached, 0.995)), len(edges) - 1)])
+    return max([most, *(value for value in bounds.values() if value < 2 * most)]) * 1.05
 
 
 def _percent(axis: Axis, value: float) -> float:
     return round(100 * axis.place(value) / WIDTH, 3)
 
 
-def _bars(axis: Axis, edges: Floats, counts: Counts, bounds: Mapping[str, float]) -> list[Bar]:
-    most = max(int(counts.max(initial=0)), 1)
-    steps = np.diff(edges)
-    found = []
+def _bars(axis: Axis, edges: Floats, counts: Counts, cuts: Mapping[str, float]) -> list[Bar]:
+    stops = [*edges[:1], *drawn(edges), math.inf]
+    found: list[tuple[int, float, float, float]] = []
     for i in np.flatnonzero(counts):
         low = -math.inf if i == 0 else float(edges[i - 1])
-        high = math.inf if i == len(edges) else float(edges[i])
         if low >= axis.high:
             continue
-        # A bin far wider than the one before it (of ratios: from 1 on) is drawn no wider.
-        stop = low + float(steps[i - 2]) if 2 <= i < len(edges) and low >= 1 and steps[i - 1] > 8 * steps[i - 2] else high
-        left, right = _percent(axis, max(low, axis.low)), _percent(axis, min(stop, axis.high))
-        number = int(counts[i])
-        beyond = low < bounds.get("min", -math.inf) or low > bounds.get("max", math.inf)
-        share = (number / most, math.log1p(number) / math.log1p(most))
-        found.append(
-            Bar(left, round(max(right - left, 0.35), 3), round(share[0], 4), round(share[1], 4), number, low, high, beyond)
-        )
-    return found
+        left, right = (_percent(axis, min(max(x, axis.low), axis.high)) for x in (low, float(stops[i])))
+        left, width = (left, right - left) if right - left > THINNEST else (min(left, 100 - THINNEST), THINNEST)
+        found.append((int(i), left, round(width, 3), int(counts[i]) / width))
+    densest = max([density for _, _, _, density in found], default=1.0)
+    scale = math.log1p(SPAN)
+    bars = []
+    for i, left, width, density in found:
+        low, high = float([-math.inf, *edges][i]), float([*edges, math.inf][i])
+        heights = density / densest, math.log1p(SPAN * density / densest) / scale
+        gone = not cuts.get("min", -math.inf) <= low < cuts.get("max", math.inf)
+        bars.append(Bar(left, width, round(heights[0], 4), round(heights[1], 4), int(counts[i]), low, high, gone))
+    return bars
 
 
 def _few(ticks: Sequence[float], logarithmic: bool) -> list[float]:

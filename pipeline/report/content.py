@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from statistics import median
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.stats import MANY, UNKNOWN, Stats, dropped
 from stages.errors import TamisError
 
 GROUPS_SHOWN = 30
+HEAT_RULES = 15
 STRAGGLES, LEAST_SECONDS = 2.0, 1.0
 """A task that took more times the median of its phase, and longer, is a straggler."""
 SLOW_TASKS = 10
@@ -113,7 +115,8 @@ class Content:
     """All sections but those that show signals and texts."""
 
     verdict: Verdict
-    alerts: Sequence[Alert]
+    alerts: Sequence[Sequence[Alert]]
+    """Those that say the same of several things together."""
     funnel: Sequence[Step]
     weights: Sequence[str]
     rules: Sequence[Rule]
@@ -122,6 +125,8 @@ class Content:
     sources: Sequence[Group]
     num_languages: int
     num_sources: int
+    folder: str
+    """What the names of all sources begin with."""
     times: Sequence[StageTime]
     phases: Sequence[Phase]
     tasks: Sequence[Task]
@@ -135,26 +140,40 @@ def gather(run: Run, stats: Stats, tables: Tables | None) -> Content:
     tokens = count_tokens(tables) if tables else None
     steps = funnel(stats, tokens)
     by_weight = {weight: reasons(tables, weight) for weight in ("documents", "bytes")} if tables else {}
-    heat = _heat(overlap(tables)) if tables else None
+    heat = _heat(overlap(tables, HEAT_RULES)) if tables else None
     tongues, places = groups(stats, "languages"), groups(stats, "sources")
     phases, tasks = _times(run)
     return Content(
         _verdict(run, stats, steps, heat),
-        alerts(run.config, stats, by_weight.get("documents", ())),
+        _by_kind(alerts(run, by_weight.get("documents", ()), stats)),
         steps,
         ("documents", "bytes", *(["tokens"] if tokens else [])),
         _rules(run, stats, by_weight),
         heat,
-        [group for group in tongues if group.label not in (MANY, UNKNOWN)][:GROUPS_SHOWN],
+        tongues[:GROUPS_SHOWN],
         places[:GROUPS_SHOWN],
         len(tongues),
         len(places),
+        _folder([group.label for group in places]),
         _stage_times(stats),
         phases,
         tasks,
         max([task.seconds for task in tasks], default=0.0) or 1.0,
         yaml.safe_dump(run.description["config"], sort_keys=False, allow_unicode=True, width=100),
     )
+
+
+def _folder(names: Sequence[str]) -> str:
+    """The folder that all of some files lie in; empty if there are few or none."""
+    common = commonprefix([name for name in names if name not in (MANY, UNKNOWN)])
+    return common[: common.rfind("/") + 1] if len(names) > 1 else ""
+
+
+def _by_kind(found: Sequence[Alert]) -> list[list[Alert]]:
+    kinds: dict[tuple[str, str], list[Alert]] = {}
+    for alert in found:
+        kinds.setdefault((alert.level, alert.what), []).append(alert)
+    return list(kinds.values())
 
 
 def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -> Verdict:

@@ -34,6 +34,7 @@ def environment() -> Environment:
         "amount": amount,
         "count": count,
         "duration": duration,
+        "fine": fine,
         "range": interval,
         "ratio": ratio,
         "redact": redact,
@@ -69,6 +70,11 @@ def ratio(share: float | None, digits: int = 1) -> str:
     if 100 - least / 2 < 100 * share < 100:
         return f"> {100 - least:g} %"
     return f"{100 * share:.{digits}f} %"
+
+
+def fine(number: object) -> str:
+    """A value beside its bound: so many digits that the two differ."""
+    return f"{number:.5g}" if isinstance(number, float) else value(number)
 
 
 def value(number: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,15 @@ import pyarrow as pa
 from pipeline.analysis.safe_text import redact
 from pipeline.histograms import Counts, Floats, dense, edges, is_numeric, quantile
 from pipeline.report.charts import Histogram, histogram
+from pipeline.report.page import value
 from pipeline.stats import Stats
 from stages.contract import Bounds, Stage
 
 LABELS_SHOWN = 8
 TABLE_ROWS = 12
-QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
+QUANTILES = (0.01, 0.5, 0.99)
+IN_HUNDREDTHS, LAST_HUNDREDTH = ("ratio", "score in [0, 1]", "cosine similarity"), 1.13
+"""Units whose bins are so wide up to 1, and where the bin from 1 on ends."""
 PUBLIC = ("label", "second_label", "script", "language", "encoder")
 """Labels that stages give, and not what the documents are called; they stay readable in a redacted report."""
 
@@ -32,7 +36,8 @@ class Picture:
     chart: Histogram
     linear: Histogram | None
     """On a linear axis, where `chart` has a logarithmic one."""
-    quantiles: Sequence[float | None]
+    spread: Sequence[str]
+    """The values below which 1, 50 and 99 % of the documents lie."""
     measured: int
     unmeasured: int
     below: int | None
@@ -92,28 +97,42 @@ def _picture(stage: Stage, name: str, sparse: Mapping[str, int], counts: Mapping
     numbers = dense(len(limits), sparse)
     rule = stage.decisions()[name]
     assert isinstance(rule, Bounds)
-    bounds = {end: float(value) for end, value in (("min", rule.min), ("max", rule.max)) if value is not None}
-    chart = histogram(limits, numbers, bounds)
+    type_, unit = stage.signals()[name].type, stage.signals()[name].unit
+    whole = pa.types.is_integer(type_)
+    ends = (("min", rule.min), ("max", rule.max))
+    bounds = {end: _typed(type_, float(bound)) for end, bound in ends if bound is not None}
+    chart = histogram(limits, numbers, bounds, whole=whole)
     lows = np.concatenate([[-np.inf], limits])
     return Picture(
         name,
-        stage.signals()[name].unit,
+        unit,
         (type(stage).model_fields[name].description or "").split("\n\n")[0].replace("\n", " "),
         chart,
-        histogram(limits, numbers, bounds, linear=True) if chart.logarithmic else None,
-        [quantile(limits, numbers, q) for q in QUANTILES],
+        histogram(limits, numbers, bounds, whole=whole, linear=True) if chart.logarithmic else None,
+        [_told(quantile(limits, numbers, q), whole, unit) for q in QUANTILES],
         int(numbers.sum()),
         counts.get("unmeasured", {}).get(f"{stage.name}.{name}", 0),
-        int(numbers[lows < _typed(stage, name, bounds["min"])].sum()) if "min" in bounds else None,
-        int(numbers[lows > _typed(stage, name, bounds["max"])].sum()) if "max" in bounds else None,
+        int(numbers[lows < bounds["min"]].sum()) if "min" in bounds else None,
+        int(numbers[lows > bounds["max"]].sum()) if "max" in bounds else None,
         sum(name in rules for field in ("by_language", *stage.own_overrides) for rules in getattr(stage, field).values()),
         _rows(limits, numbers),
     )
 
 
-def _typed(stage: Stage, name: str, bound: float) -> float:
+def _told(found: float | None, whole: bool, unit: str) -> str:
+    """A quantile, with no more digits than bins are fine."""
+    if found is None:
+        return value(None)
+    if whole:
+        return value(math.floor(found))
+    if unit in IN_HUNDREDTHS:  # nothing is told apart above 1, where the last bins are wide
+        return f"{min(found, 1.0) if found < LAST_HUNDREDTH else found:.2f}"
+    return value(found)
+
+
+def _typed(type_: pa.DataType, bound: float) -> float:
     """A bound as it is compared: with float32 signals as a float32."""
-    return float(np.float32(bound)) if pa.types.is_float32(stage.signals()[name].type) else bound
+    return float(np.float32(bound)) if pa.types.is_float32(type_) else bound
 
 
 def _rows(limits: Floats, counts: Counts) -> list[tuple[str, int]]:
