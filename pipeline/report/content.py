@@ -36,6 +36,8 @@ class Verdict:
     read: Mapping[str, float]
     kept: Mapping[str, float]
     facts: Sequence[tuple[str, str]]
+    done: bool
+    """False while documents are under way: `kept` is then what was not dropped so far."""
     sampled: int
     """Dropped documents whose later signals are known."""
     dropped: int
@@ -179,6 +181,9 @@ def _by_kind(found: Sequence[Alert]) -> list[list[Alert]]:
 def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -> Verdict:
     read: dict[str, float] = {weight: float(stats["input"][weight]) for weight in ("documents", "bytes")}
     kept = dict(steps[-1].left)
+    done = run.state == "done"
+    if not done:
+        kept = {weight: total - sum(lost[weight] for lost in dropped(stats).values()) for weight, total in read.items()}
     if "tokens" in kept:
         read["tokens"] = steps[0].came["tokens"]
     known = run.description
@@ -195,7 +200,7 @@ def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -
     facts.append(("Input", f"{len(files):,} file{'s' if len(files) != 1 else ''}"))
     facts.append(("Tamis", str(known["versions"].get("tamis", "unknown"))))
     lost = sum(counts["documents"] for counts in dropped(stats).values())
-    return Verdict(read, kept, facts, heat.sampled if heat else 0, lost)
+    return Verdict(read, kept, facts, done, heat.sampled if heat else 0, lost)
 
 
 def _rules(run: Run, stats: Stats, by_weight: Mapping[str, Sequence[Reason]]) -> list[Rule]:

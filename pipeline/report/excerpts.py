@@ -60,6 +60,8 @@ class Clusters:
     banding: Points | None
     """Which share of pairs is found, by their similarity; of a stage with bands."""
     half_found_at: float | None
+    epsilons: Sequence[tuple[float, int, bool]]
+    """What other settings would remove: epsilon, documents, whether it is the one in use; of `semantic`."""
     pair: tuple[str, str, Pieces, Pieces] | None
     """The kept document and a copy: ids, and texts with what the other one has not."""
 
@@ -84,11 +86,16 @@ def excerpt(sample: Sample, redacted: bool) -> Excerpt:
         _name(sample.url, redacted),
         _name(sample.source, redacted),
         visible(sample.language or ""),
-        segments(shown, sample.spans, CHARACTERS),
+        [(piece, note and _note(note, redacted)) for piece, note in segments(shown, sample.spans, CHARACTERS)],
         len(text),
         sample.violated,
         decided,
     )
+
+
+def _note(note: str, redacted: bool) -> str:
+    """Why something is marked; it may quote the text."""
+    return "evidence" if redacted else visible(note)
 
 
 def _name(text: str | None, redacted: bool) -> str:
@@ -112,10 +119,22 @@ def clusters(run: Run, tables: Tables, *, with_texts: bool, redacted: bool) -> l
                 sum(size * number for size, number in sizes),
                 _curve(banding),
                 banding["half_found_at"] if banding else None,
+                _epsilons(run, tables, name),
                 pair,
             )
         )
     return found
+
+
+def _epsilons(run: Run, tables: Tables, name: str) -> list[tuple[float, int, bool]]:
+    from stages.dedup.semantic import Semantic
+
+    stage = next(found for found in run.config.stages if found.name == name)
+    if not isinstance(stage, Semantic):
+        return []
+    sums = ", ".join(f"count(*) FILTER ((removed_at & {1 << n}) <> 0)" for n in range(len(stage.all_epsilons)))
+    (row,) = tables.rows(f"SELECT {sums} FROM {tables.table(run.duplicates(name))}")
+    return [(epsilon, int(n), epsilon == stage.epsilon) for epsilon, n in zip(stage.all_epsilons, row, strict=True)]
 
 
 def _curve(banding: dict[str, Any] | None) -> Points | None:

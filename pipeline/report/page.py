@@ -29,6 +29,7 @@ def environment() -> Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols"],
     )
     made.filters |= {
         "amount": amount,
