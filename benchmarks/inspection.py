@@ -116,6 +116,7 @@ def ask(question: str, path: str) -> None:
     from pipeline.analysis.reasons import overlap, reasons
     from pipeline.analysis.tables import open_tables
     from pipeline.analysis.whatif import flipping, what_if
+    from pipeline.report.write import render
 
     start = time.perf_counter()
     run = pipeline.open_run(path)
@@ -130,6 +131,8 @@ def ask(question: str, path: str) -> None:
             reasons(tables)
         elif question == "overlap":
             overlap(tables)
+        elif question == "report":
+            render(run)
         else:
             by_query(tables, "gopher.word_count", edges=EDGES, language="en")
     print(json.dumps({"seconds": time.perf_counter() - start, "peak": _peak_mb()}))
@@ -149,6 +152,7 @@ QUESTIONS = (
     "reasons",
     "overlap",
     "histogram of a language",
+    "report",
 )
 
 

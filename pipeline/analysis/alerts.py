@@ -111,7 +111,9 @@ def _steep(stage: Stage, histograms: dict[str, dict[str, int]]) -> Iterator[Aler
             above = int(counts[1:-1][beside].sum()) - below
             if min(below, above) and below + above > STEEP * counts.sum():
                 share = percent(below + above, int(counts.sum()))
-                detail = f"{share} of the documents lie right beside {end} {value:g}: a little more or less changes much"
+                detail = (
+                    f"{share} of the documents lie right beside {end} {value:g}: a little more or less changes much"
+                )
                 yield Alert("note", "A bound on a slope", detail, f"{stage.name}.{name}")
 
 

@@ -31,7 +31,7 @@ SPAN = 1000.0
 
 @dataclass(frozen=True)
 class Bar:
-    """A bin that is not empty: place and width, height on a linear and on a logarithmic axis (0 to 1), what it holds."""
+    """A bin that is not empty: place, width, height on a linear and on a logarithmic axis (0 to 1), what it holds."""
 
     left: float
     width: float
@@ -68,8 +68,8 @@ class Histogram:
 def histogram(
     edges: Floats, counts: Counts, bounds: Mapping[str, float], *, whole: bool = False, linear: bool = False
 ) -> Histogram:
-    """A histogram of binned values (see `pipeline.histograms`). Bars are as high as their bins are dense on the axis, so
-    that equal areas hold equally many documents.
+    """A histogram of binned values (see `pipeline.histograms`). Bars are as high as their bins are dense on the axis:
+    equal areas hold equally many documents.
 
     Args:
         edges, counts: `float64[k]`, `int64[k + 1]`.
@@ -121,6 +121,7 @@ def _percent(axis: Axis, value: float) -> float:
 
 def _bars(axis: Axis, edges: Floats, counts: Counts, cuts: Mapping[str, float]) -> list[Bar]:
     stops = [*edges[:1], *drawn(edges), math.inf]
+    lows, highs = [-math.inf, *edges], [*edges, math.inf]
     found: list[tuple[int, float, float, float]] = []
     for i in np.flatnonzero(counts):
         low = -math.inf if i == 0 else float(edges[i - 1])
@@ -132,11 +133,11 @@ def _bars(axis: Axis, edges: Floats, counts: Counts, cuts: Mapping[str, float]) 
     densest = max([density for _, _, _, density in found], default=1.0)
     scale = math.log1p(SPAN)
     bars = []
-    for i, left, width, density in found:
-        low, high = float([-math.inf, *edges][i]), float([*edges, math.inf][i])
+    for place, left, width, density in found:
+        low, high = float(lows[place]), float(highs[place])
         heights = density / densest, math.log1p(SPAN * density / densest) / scale
         gone = not cuts.get("min", -math.inf) <= low < cuts.get("max", math.inf)
-        bars.append(Bar(left, width, round(heights[0], 4), round(heights[1], 4), int(counts[i]), low, high, gone))
+        bars.append(Bar(left, width, round(heights[0], 4), round(heights[1], 4), int(counts[place]), low, high, gone))
     return bars
 
 

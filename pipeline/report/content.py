@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
 from statistics import median
 from typing import Any
 
@@ -167,8 +166,12 @@ def gather(run: Run, stats: Stats, tables: Tables | None) -> Content:
 
 def _folder(names: Sequence[str]) -> str:
     """The folder that all of some files lie in; empty if there are few or none."""
-    common = commonprefix([name for name in names if name not in (MANY, UNKNOWN)])
-    return common[: common.rfind("/") + 1] if len(names) > 1 else ""
+    common = []
+    for parts in zip(*(name.split("/")[:-1] for name in names if name not in (MANY, UNKNOWN)), strict=False):
+        if len(set(parts)) > 1:
+            break
+        common.append(parts[0])
+    return "/".join([*common, ""]) if len(names) > 1 else ""
 
 
 def _by_kind(found: Sequence[Alert]) -> list[list[Alert]]:
@@ -268,7 +271,8 @@ def _times(run: Run) -> tuple[list[Phase], list[Task]]:
         return [], []
     for phase in planned:
         timed = [
-            (_seconds(record.stats), record.rank, record.stats.get("peak_memory_bytes")) for record in run.records(phase)
+            (_seconds(record.stats), record.rank, record.stats.get("peak_memory_bytes"))
+            for record in run.records(phase)
         ]
         if not timed:
             continue

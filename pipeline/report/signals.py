@@ -114,7 +114,9 @@ def _picture(stage: Stage, name: str, sparse: Mapping[str, int], counts: Mapping
         counts.get("unmeasured", {}).get(f"{stage.name}.{name}", 0),
         int(numbers[lows < bounds["min"]].sum()) if "min" in bounds else None,
         int(numbers[lows > bounds["max"]].sum()) if "max" in bounds else None,
-        sum(name in rules for field in ("by_language", *stage.own_overrides) for rules in getattr(stage, field).values()),
+        sum(
+            name in rules for field in ("by_language", *stage.own_overrides) for rules in getattr(stage, field).values()
+        ),
         _rows(limits, numbers),
     )
 

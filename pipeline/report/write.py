@@ -49,9 +49,7 @@ def render(run: Run, *, with_samples: bool = True, redacted: bool = False) -> st
             context["samples"] = _samples(run, tables, content, redacted) if with_samples else []
             context["clusters"] = clusters(run, tables, with_texts=with_samples, redacted=redacted)
         context["signals"] = signals_of(run.config.stages, stats, redacted)
-    return _page(
-        run=run, why_not=why_not, content=content, with_samples=with_samples, redacted=redacted, **context
-    )
+    return _page(run=run, why_not=why_not, content=content, with_samples=with_samples, redacted=redacted, **context)
 
 
 def _open(run: Run) -> tuple[Tables | None, str]:

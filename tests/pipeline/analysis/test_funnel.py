@@ -16,7 +16,13 @@ def test_steps_follow_from_each_other():
         numbers = {"documents_in": came, "documents_out": left, "bytes_in": 10 * came, "bytes_out": 10 * left}
         return numbers | {"dropped": told}
 
-    stats = {"stages": {"a": counts(100, 60, {"a.x": 30, "a.y": 10}), "b": counts(60, 60, {}), "c": counts(60, 59, {"c.z": 1})}}
+    stats = {
+        "stages": {
+            "a": counts(100, 60, {"a.x": 30, "a.y": 10}),
+            "b": counts(60, 60, {}),
+            "c": counts(60, 59, {"c.z": 1}),
+        }
+    }
     steps = funnel(stats, Tokens(500, {"a.x": 200.0, "a.y": 50.0, "c.z": 10.0}))
     assert [step.left["documents"] for step in steps] == [60, 60, 59]
     assert [step.left["tokens"] for step in steps] == [510, 510, 500]

@@ -121,7 +121,9 @@ def test_numbers_are_those_of_the_run(run):
 def test_every_picture_has_words(run):
     markup = Markup(render(run))
     labels = [value for name, value in markup.attributes if name == "aria-label"]
-    assert any(re.match(r"gopher.word_count, \d+ documents: half at most \d+, from .*; \d+ below 50", it) for it in labels)
+    assert any(
+        re.match(r"gopher.word_count, \d+ documents: half at most \d+, from .*; \d+ below 50", it) for it in labels
+    )
     assert all(labels)
 
 
