@@ -63,6 +63,8 @@ class Histogram:
     sides: tuple[tuple[float, float], ...]
     """What the bounds cut off: place and width."""
     logarithmic: bool
+    beyond: int
+    """Documents past the end of the axis."""
 
 
 def histogram(
@@ -90,14 +92,16 @@ def histogram(
     if linear and wide:
         axis = Axis(axis.low, _most_of(edges, counts, cuts), False)
     places = {end: _percent(axis, value) for end, value in cuts.items()}
+    bars = tuple(_bars(axis, edges, counts, cuts))
     sides = [(0.0, places["min"])] if "min" in places else []
     sides += [(places["max"], round(100 - places["max"], 3))] if "max" in places else []
     return Histogram(
-        tuple(_bars(axis, edges, counts, cuts)),
+        bars,
         tuple(Mark(_percent(axis, tick), tick) for tick in _few(axis.ticks(), axis.logarithmic)),
-        tuple(Mark(places[end], value, end) for end, value in bounds.items()),
+        tuple(Mark(places[end], value, end) for end, value in bounds.items() if cuts[end] <= axis.high),
         tuple(side for side in sides if side[1] > 0),
         wide,
+        int(counts.sum()) - sum(bar.documents for bar in bars),
     )
 
 

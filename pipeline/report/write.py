@@ -18,7 +18,7 @@ from pipeline.report.excerpts import clusters, dropped_samples
 from pipeline.report.page import TEMPLATES, environment
 from pipeline.report.signals import signals_of
 from pipeline.runs import Run
-from stages.errors import TamisError
+from stages.errors import ConfigError, TamisError
 
 MEMORY = "400MB"
 """What DuckDB may hold, of a report's memory of less than a gigabyte."""
@@ -30,9 +30,14 @@ def write_report(run: Run, output: str, *, with_samples: bool = True, redacted: 
     Args:
         with_samples: show texts of documents.
         redacted: of texts, ids, addresses and sources show the shape alone.
+
+    Raises ConfigError when the file cannot be written.
     """
     page = render(run, with_samples=with_samples, redacted=redacted)
-    write_text(output, page)
+    try:
+        write_text(output, page)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror or error}; give another --output") from error
     return len(page.encode())
 
 

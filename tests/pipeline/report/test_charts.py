@@ -62,6 +62,9 @@ def test_a_linear_axis_ends_where_the_documents_do():
     assert chart.logarithmic
     assert len(chart.bars) == 2
     assert len(linear.bars) == 1
+    assert (chart.beyond, linear.beyond) == (0, 1)
+    far = drawn(values, {"max": 100_000}, linear=True)
+    assert far.bounds == far.sides == ()
 
 
 def test_scores_at_their_end():

@@ -12,6 +12,7 @@ from pipeline.report.write import render, write_report
 from pipeline.runs import Run
 from pipeline.standing import refresh
 from pipeline.task import perform
+from stages.errors import ConfigError
 from tests.corpus import write_jsonl
 from tests.in_process import run_in_process, tasks_of
 
@@ -79,6 +80,12 @@ def test_it_has_all_sections_and_needs_nothing_else(run, tmp_path):
     assert "@import" not in page
     kept = run.documents.count_rows()
     assert f"{kept} of {run.signals.count_rows()} documents kept" in page
+
+
+def test_a_file_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be written: .*; give another --output"):
+        write_report(run, str(tmp_path / "file" / "report.html"))
 
 
 def test_hostile_text_is_text(run):
