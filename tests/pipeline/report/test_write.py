@@ -84,7 +84,7 @@ def test_it_has_all_sections_and_needs_nothing_else(run, tmp_path):
 
 def test_a_file_that_cannot_be_written(run, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="cannot be written: .*; give another --output"):
+    with pytest.raises(ConfigError, match=r"cannot be written: .*; give another --output"):
         write_report(run, str(tmp_path / "file" / "report.html"))
 
 
