@@ -198,7 +198,6 @@ def test_hostile_text_comes_out_whole_in_downloads(inspected, client):
 def test_ports():
     with listen("127.0.0.1", 0) as one:
         port = one.getsockname()[1]
-        one.listen()
         assert address_of(one, "127.0.0.1", None) == f"http://127.0.0.1:{port}/"
         assert address_of(one, "0.0.0.0", "t").endswith(f":{port}/?token=t")
         with pytest.raises(RunError, match="--port 0"):
