@@ -77,7 +77,7 @@ def run(
     elif done.state == "running":
         print_submitted(done.path, Console())
     elif not quiet:
-        print_outcome(done.stats, done.path, Console(), achieved(done))
+        print_outcome(done.stats, done.path, Console(), achieved(done), done.config.stages)
     if done.state == "done" and (lost := done.set_aside):
         raise RunError(list_set_aside(lost, done.path))
 

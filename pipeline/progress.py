@@ -9,7 +9,9 @@ from typing import Any
 
 from pipeline import stats as counting
 from pipeline.io.files import exists, write_json
+from pipeline.plan import Plan
 from pipeline.stats import Stats
+from pipeline.waiting import waits
 from stages.errors import InputError
 
 WRITE_EVERY_S = 10.0
@@ -36,6 +38,8 @@ class Progress:
     num_workers: int
     show: Callable[[Progress], None] = lambda progress: None
     check: Callable[[], None] = lambda: None
+    plan: Plan | None = None
+    """If it is known, the snapshot says what stages wait for."""
     phase: str = ""
     num_tasks: int = 0
     num_done: int = 0
@@ -123,6 +127,11 @@ class Progress:
         self._written = time.monotonic()
         write_json(f"{self.path}/stats.json", self.snapshot())
 
+    def _waits(self) -> dict[str, str]:
+        if self.plan is None or self.state != "running":
+            return {}
+        return waits(self.plan, self.phase, self.num_done, self.num_tasks)
+
     def snapshot(self, *, light: bool = False) -> dict[str, Any]:
         """`stats.json`: the merged stats and where the run stands; for a display without what is large."""
         return {
@@ -134,6 +143,7 @@ class Progress:
                 "total": self.num_tasks,
                 "running": self.num_live,
             },
+            "waits": self._waits(),
             "phase_seconds": round(self.phase_seconds, 3),
             "workers": self.num_workers,
             "worker_deaths": self.num_deaths,

@@ -52,17 +52,19 @@ def merge(parts: Iterable[Stats]) -> Stats:
 
 def add(total: Stats, part: Stats) -> None:
     """Add a part to a total, in place."""
+    _add(total, part)
+    for kind in BY_LABEL:
+        absorb(total.get(kind, {}))
+    for counts in total.get("stages", {}).values():
+        for labels in counts.get("labels", {}).values():
+            absorb(labels)
+
+
+def _add(total: Stats, part: Stats, has_peaks: bool = True) -> None:
     for key, value in part.items():
         if isinstance(value, dict):
-            below = total.setdefault(key, {})
-            add(below, value)
-            if key in BY_LABEL:
-                absorb(below)
-            elif key == "labels":
-                for counts in below.values():
-                    if isinstance(counts, dict):
-                        absorb(counts)
-        elif key.startswith("peak_"):
+            _add(total.setdefault(key, {}), value, has_peaks and key != "labels")  # labels may be named anything
+        elif has_peaks and key.startswith("peak_"):
             total[key] = max(total.get(key, value), value)
         else:
             total[key] = total.get(key, 0) + value
@@ -72,9 +74,11 @@ def absorb(labels: Stats) -> None:
     """Make one label of too many, in place."""
     if MANY not in labels and len(labels) <= MAX_LABELS:
         return
-    values = list(labels.values())
+    whole: Stats = {}
+    for value in labels.values():
+        _add(whole, {MANY: value})
     labels.clear()
-    labels[MANY] = merge(values) if values and isinstance(values[0], dict) else sum(values)
+    labels |= whole
 
 
 def light(stats: Stats) -> Stats:
@@ -90,7 +94,7 @@ def light(stats: Stats) -> Stats:
 def merge_counters(counts: Stats, counters: Mapping[str, float]) -> None:
     """Add a stage's own counters to its counts."""
     if counters:
-        add(counts.setdefault("counters", {}), dict(counters))
+        _add(counts.setdefault("counters", {}), dict(counters))
 
 
 def empty(stage_names: Iterable[str]) -> Stats:

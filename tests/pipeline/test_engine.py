@@ -138,6 +138,10 @@ def test_killed_workers_and_a_killed_launch_change_no_byte(folder, reference):
     assert digest(Path(resumed.path)) == digest(Path(reference.path))
     assert before > 0
     assert resumed.stats["output"] | {"seconds": 0} == reference.stats["output"] | {"seconds": 0}
+    assert resumed.stats["sources"] == reference.stats["sources"]
+    for name, counts in reference.stats["stages"].items():
+        for kind in ("dropped", "alone", "only", "histograms", "labels"):
+            assert resumed.stats["stages"][name][kind] == counts[kind]
 
 
 def test_two_launches_do_not_share_a_directory(folder, tmp_path):
