@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from pipeline.analysis.topics import topics
 from pipeline.inspector.page import Asked, Inspected, View
 from stages.dedup.semantic import Semantic
 from stages.errors import ConfigError
 
 PAIRS = 20
+CLUSTERS = 20
 
 
 def view(inspected: Inspected, asked: Asked) -> View:
@@ -41,7 +43,10 @@ def view(inspected: Inspected, asked: Asked) -> View:
     clusters = tables.query(
         f'SELECT "{stage.name}.cluster" AS cluster, count(*) AS documents, '
         f'avg("{stage.name}.centroid_similarity") AS centroid_similarity FROM signals '
-        f'WHERE "{stage.name}.cluster" IS NOT NULL GROUP BY ALL ORDER BY documents DESC, cluster LIMIT 50'
+        f'WHERE "{stage.name}.cluster" IS NOT NULL GROUP BY ALL ORDER BY documents DESC, cluster LIMIT {CLUSTERS}'
     )
+    words = topics(inspected.run, tables, f"{stage.name}.cluster", clusters["cluster"].to_pylist())
+    told = [" ".join(words[cluster]) for cluster in clusters["cluster"].to_pylist()]
+    clusters = clusters.append_column("words", pa.array(told, pa.string()))
     context = {"stage": stage.name, "epsilon": stage.epsilon, "action": stage.action, "stages": list(stages)}
     return View("semantic.html", "Semantic", context, {"curve": curve, "pairs": pairs, "clusters": clusters})
