@@ -44,10 +44,10 @@ class Located:
         data = utf8.data[utf8.offsets[0] : utf8.offsets[1]]
         self._places = np.append(0, np.cumsum(data & 0xC0 != 0x80))
 
-    def spans(self, starts: npt.ArrayLike, stops: npt.ArrayLike, note: str) -> list[Span]:
-        """Spans from byte to byte; empty ones are left out, and those past the first `MOST`."""
+    def spans(self, starts: npt.ArrayLike, stops: npt.ArrayLike, note: str, most: int = MOST) -> list[Span]:
+        """Spans from byte to byte; empty ones are left out, and those past the first `most`."""
         low, high = (self._places[np.asarray(ends, np.int64)] for ends in (starts, stops))
-        some = np.flatnonzero(low < high)[:MOST]
+        some = np.flatnonzero(low < high)[:most]
         return [Span(int(a), int(b), note) for a, b in zip(low[some], high[some], strict=True)]
 
     def of(self, view: Spans, chosen: Mask, note: str) -> list[Span]:

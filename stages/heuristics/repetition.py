@@ -71,9 +71,10 @@ class Repetition(Filter):
         located = Located(text)
         words, lines, paragraphs = located.batch.words, located.batch.lines, located.batch.paragraphs
         if "line" in signal:
-            found = located.of(lines, repeats(lines.hash, lines.start < lines.stop), "line seen before")
-            both = len(text) > 1 and text[0] == text[-1] == "\n"  # the empty lines at the ends count as two equal ones
-            return [*found, Span(len(text) - 1, len(text), "empty line, as at the start")] if both else found
+            empty = lines.start == lines.stop
+            found = located.of(lines, repeats(lines.hash, ~empty), "line seen before")
+            is_both = len(empty) > 1 and empty[0] and empty[-1]  # empty lines at both ends count as one and its copy
+            return [*found, Span(len(text) - 1, len(text), "empty line, as at the start")] if is_both else found
         if "paragraph" in signal:
             return located.of(paragraphs, repeats(paragraphs.hash), "paragraph seen before")
         size = re.search(r"_(\d+)gram", signal)

@@ -74,7 +74,7 @@ def texts_for(name: str) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(wanted) | texts(8), max_size=6).map(" ".join)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_evidence_lies_in_the_text_and_is_there_where_a_signal_says_so(stage, data):
     text = data.draw(texts_for(stage.name))
@@ -97,7 +97,7 @@ NO_PLACE = {
 """Rules that drop for what a text lacks, or for all of it."""
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_what_a_rule_drops_by_default_is_evident(stage, data):
     text = data.draw(texts_for(stage.name))
@@ -164,7 +164,7 @@ def test_lines_that_c4_removes_are_shown_with_why():
 
 
 def test_passages_of_a_benchmark_name_the_item(items):
-    stage = stages.load("decontamination")(benchmarks={"toy": str(items)}, ngram_size=5)
+    stage = stages.load("decontamination")(benchmarks={"toy": str(items)}, ngram_size=5, min_words=5)
     text = f"Once more: {ITEM.upper()}! That was all."
     assert [(text[start:end], note) for start, end, note in stage.evidence(text, "ngram_count")] == [
         (ITEM.upper(), "in toy:4")
