@@ -1,19 +1,10 @@
-"""What clusters are about, and what people said of dropped documents."""
-
-from collections import Counter
+"""What people said of dropped documents."""
 
 import pytest
 
 from pipeline.analysis import labels
-from pipeline.analysis.topics import telling
 from pipeline.runs import Run
 from stages.errors import ConfigError
-
-
-def test_words_that_set_a_cluster_apart_come_first():
-    counts = {1: Counter(the=8, river=8, boat=5), 2: Counter(the=8, star=6, boat=1), 3: Counter()}
-    assert telling(counts, 2) == {1: ["river", "the"], 2: ["star", "the"], 3: []}
-    assert telling({}, 3) == {}
 
 
 def test_the_last_label_of_a_document_counts(tmp_path):
