@@ -131,13 +131,12 @@ def find_secrets(text: str, kinds: Sequence[Kind]) -> list[Span]:
 
     located = Located(text)
     utf8 = located.batch.utf8
-    spans = np.empty((len(utf8.data) + 1, 3), np.int64)
+    room = np.empty((len(utf8.data) + 1, 3), np.int64)
     wanted = np.array([kind in kinds for kind in kernels.KINDS])
-    m = kernels.find_spans(utf8.data, utf8.offsets[0], utf8.offsets[1], classes(), wanted, spans)
-    spans[:m, :2] -= utf8.offsets[0]
-    found = [
-        span
-        for number, kind in enumerate(kernels.KINDS)
-        for span in located.spans(*spans[:m][spans[:m, 2] == number, :2].T, kind.replace("_", " "))
-    ]
-    return sorted(found)[:MOST]
+    m = kernels.find_spans(utf8.data, utf8.offsets[0], utf8.offsets[1], classes(), wanted, room)
+    first, stop, number = room[:m].T
+    spans: list[Span] = []
+    for place, kind in enumerate(kernels.KINDS):
+        mine = number == place
+        spans += located.spans(first[mine], stop[mine], kind.replace("_", " "))
+    return sorted(spans)[:MOST]

@@ -38,7 +38,8 @@ def stages_of(run: Run) -> list[str]:
 def size_curve(tables: Tables, stage: str) -> pa.Table:
     """`size`, and how many `clusters` have so many documents, of two and more."""
     return tables.query(
-        f"SELECT size, count(*) AS clusters FROM ({_clusters(tables, stage)}) WHERE size > 1 GROUP BY size ORDER BY size"
+        f"SELECT size, count(*) AS clusters FROM ({_clusters(tables, stage)}) WHERE size > 1 "
+        f"GROUP BY size ORDER BY size"
     )
 
 

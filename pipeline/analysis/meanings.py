@@ -21,13 +21,15 @@ def semantic_of(run: Run, stage: str) -> Semantic:
     """The stage of that name. Raises ConfigError if it is not in the run, or is another kind."""
     found = {one.name: one for one in run.config.stages if isinstance(one, Semantic)}
     if stage not in found:
-        raise ConfigError(f"{run.path} has no stage `semantic` of the name '{stage}'; it has: {', '.join(found) or 'none'}")
+        raise ConfigError(
+            f"{run.path} has no stage `semantic` of the name '{stage}'; it has: {', '.join(found) or 'none'}"
+        )
     return found[stage]
 
 
 def epsilon_curve(tables: Tables, stage: str) -> pa.Table:
     """A row for each epsilon that was compared: `epsilon`, `removed` (documents), `removed_by_any` (by SemDeDup's own
-    rule, which lets a dropped document drop others), `removed_ratio` (of the documents that were compared), `in_use`."""
+    rule, which lets a dropped document drop others), `removed_ratio` (of those that were compared), `in_use`."""
     semantic = semantic_of(tables.run, stage)
     at, similarity, cluster = (quoted(f"{stage}.{name}") for name in ("removed_at", "similarity", "cluster"))
     columns = [f"count({cluster})"]

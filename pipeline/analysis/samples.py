@@ -133,7 +133,9 @@ def of_addresses(run: Run, tables: Tables, addresses: Sequence[int], rule: str |
     if not addresses:
         return []
     wanted = ", ".join(str(address) for address in addresses)
-    rows = {row["address"]: row for row in tables.query(f"SELECT * FROM signals WHERE address IN ({wanted})").to_pylist()}
+    rows = {
+        row["address"]: row for row in tables.query(f"SELECT * FROM signals WHERE address IN ({wanted})").to_pylist()
+    }
     texts = dropped_texts(run, [address for address, row in rows.items() if row["dropped_by"] is not None])
     url = run.config.input.url
     columns = ["text", *([url] if url and tables.has(url, "documents") else [])]

@@ -207,8 +207,11 @@ def _equal_lines(text: str, lines: list[Span]) -> list[Span]:
     """Lines that occur more than once without white space; those of one character and `},` are none."""
     bare = ["".join(text[start:end].split()) for start, end, _ in lines]
     counts = Counter(line for line in bare if len(line) > 1 and line != "},")
-    found = [Span(start, end, "line that comes again") for line, (start, end, _) in zip(bare, lines, strict=True)
-             if counts[line] > 1]
+    found = [
+        Span(start, end, "line that comes again")
+        for line, (start, end, _) in zip(bare, lines, strict=True)
+        if counts[line] > 1
+    ]
     return found[:MOST]
 
 

@@ -1,6 +1,7 @@
 """What people are shown of a text is what was counted in it."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,7 @@ def texts_for(name: str) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(wanted) | texts(8), max_size=6).map(" ".join)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(data=st.data())
 def test_evidence_lies_in_the_text_and_is_there_where_a_signal_says_so(stage, data):
     text = data.draw(texts_for(stage.name))
@@ -97,7 +98,7 @@ NO_PLACE = {
 """Rules that drop for what a text lacks, or for all of it."""
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 @given(data=st.data())
 def test_what_a_rule_drops_by_default_is_evident(stage, data):
     text = data.draw(texts_for(stage.name))
@@ -193,7 +194,7 @@ def test_bytes_are_told_as_characters(text):
     located = Located(text)
     data = text.encode()
     places = [0, *(match.end() for match in re.finditer(rb"[\x00-\x7f]|[\xc0-\xff][\x80-\xbf]*", data))]
-    for low, high in zip(places, places[1:], strict=False):
+    for low, high in pairwise(places):
         (span,) = located.spans([low], [high], "one")
         assert text[span.start : span.end].encode() == data[low:high]
     assert "\n".join(text[start:end] for start, end, _ in lines_of(text)) == text
