@@ -124,7 +124,8 @@ class Stage(BaseModel, ABC):
         return {}
 
     def evidence(self, text: str, signal: str) -> list[Span]:
-        """Where in a text the evidence for a signal stands, for people; none where it is the whole text."""
+        """Where in a text, as it came to the stage, the evidence for a signal stands, for people; none where it is the
+        whole text, or nothing in it."""
         return []
 
     @classmethod

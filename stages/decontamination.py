@@ -17,6 +17,7 @@ from stages.contract import Allowed, Bounds, Count, Label, Map, Ratio, Signals
 from stages.dedup.folded import FoldedWords
 from stages.dedup.passages import Passages, cut_passages
 from stages.errors import AssetError
+from stages.evidence import MOST, Located, Span
 from stages.files import file_hash
 from stages.heuristics.ratios import ratio
 from stages.text.batch import TextBatch
@@ -117,6 +118,22 @@ class Decontamination(Map):
         signals |= {"ngram_count": np.zeros(n, np.int64)}
         signals |= {"removed_count": removed, "removed_char_ratio": ratio(chars, batch.num_chars)}
         return batch.with_text(text), signals
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        """Passages that items have, too, each with an item that has its first n-gram; the same for every signal."""
+        from stages.text.kernels_words import PUNCTUATION
+
+        located = Located(text)
+        words = located.batch.words
+        _, first, size, ngram = self.index.find(FoldedWords.of(located.batch)).T
+        place = np.flatnonzero(words.flags & PUNCTUATION == 0)
+        passages = Passages.union(1, np.zeros(len(first), np.int64), first, first + size)
+        found: list[Span] = []
+        for start, stop in zip(passages.first[:MOST].tolist(), passages.stop[:MOST].tolist(), strict=True):
+            item = self.index.item[self.index.first[ngram[first == start][0]]]
+            note = f"in {self.index.labels[item]}"
+            found += located.spans(words.start[place[[start]]], words.stop[place[[stop - 1]]], note)
+        return found
 
     def _items(self, num_rows: int, rows: npt.NDArray[np.int64], ngrams: npt.NDArray[np.int64]) -> Signals:
         best: list[str | None] = [None] * num_rows

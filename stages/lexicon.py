@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 
 from stages.errors import StageError
+from stages.evidence import Located, Span
 from stages.text.batch import TextBatch
 from stages.text.unicode_lower import lower
 from stages.text.unicode_tables import LETTER, MARK, UNSPACED, classes
@@ -91,6 +92,17 @@ class Lexicon:
             self._wanted(batch), hit,
         )  # fmt: skip
         return hit
+
+    def spans(self, text: str) -> list[Span]:
+        """Where hits stand in a text of unknown language: all lists count."""
+        located = Located(text)
+        words, hit = located.batch.words, self.hits(located.batch)
+        starts = np.flatnonzero(hit == 1)
+        inside = np.append(hit == 2, False)
+        stops = starts.copy()
+        while (goes_on := inside[stops + 1]).any():
+            stops += goes_on
+        return located.spans(words.start[starts], words.stop[stops], "listed word")
 
     def count(self, batch: TextBatch) -> npt.NDArray[np.int64]:
         """Hits in each document, `int64[n]`: phrases count once."""

@@ -15,6 +15,7 @@ from pydantic import field_validator
 from stages.contract import Bounds, Count, Filter, Ratio, Score, Signals
 from stages.embedding import head as embedding
 from stages.errors import StageError
+from stages.evidence import Span
 from stages.files import file_hash, path_and_column, read_list
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.lexicon import Lexicon
@@ -113,6 +114,11 @@ class Nsfw(Filter):
             "embedding_score": nothing(batch) if heard is None else heard.score,
             "score": combined if heard is None else heard.joined(head_columns(score, covered, num_words), combined),
         }
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        """Words of the lists, for all languages. What the classifier and the embedding say has no place."""
+        is_of_lists = signal in ("lexicon_count", "lexicon_ratio", "score")
+        return self._lexicon.spans(text) if is_of_lists else []
 
     @property
     def _model_path(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 from pydantic import field_validator
 
 from stages.contract import Bounds, Count, Map, Ratio, Signals
+from stages.evidence import MOST, Located, Span
 from stages.heuristics.ratios import ratio
 from stages.text.batch import TextBatch
 
@@ -115,3 +117,26 @@ class Pii(Map):
             return batch, signals
         text = pa.LargeStringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(out[: offsets[-1]]))
         return batch.with_text(text), signals
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        """What is found in the text as it stands. Masking looks again until nothing is found, and may find more."""
+        kinds = [kind for kind in self.kinds if signal in (f"{kind}_count", "char_ratio")]
+        return find_secrets(text, kinds)
+
+
+def find_secrets(text: str, kinds: Sequence[Kind]) -> list[Span]:
+    """Where data of some kinds stands in a text."""
+    from stages.text import kernels_pii as kernels
+    from stages.text.unicode_tables import classes
+
+    located = Located(text)
+    utf8 = located.batch.utf8
+    room = np.empty((len(utf8.data) + 1, 3), np.int64)
+    wanted = np.array([kind in kinds for kind in kernels.KINDS])
+    m = kernels.find_spans(utf8.data, utf8.offsets[0], utf8.offsets[1], classes(), wanted, room)
+    first, stop, number = room[:m].T
+    spans: list[Span] = []
+    for place, kind in enumerate(kernels.KINDS):
+        mine = number == place
+        spans += located.spans(first[mine], stop[mine], kind.replace("_", " "))
+    return sorted(spans)[:MOST]

@@ -39,7 +39,7 @@ def test_every_command_is_in_the_readme():
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "plan", "status", "cancel", "clean", "annotate", "train", "bands", "stages"]
+    "command", ["run", "plan", "status", "cancel", "clean", "annotate", "train", "bands", "inspect", "stages"]
 )
 def test_every_command_has_help(command):
     code = "from pipeline.cli import main; main()"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.analysis.samples import Sample, of_addresses
-from pipeline.analysis.tables import Tables, quoted
+from pipeline.analysis.tables import Tables
 from pipeline.curves import Setting, describe
 from pipeline.runs import Run
 from stages.contract import Deduplication
+from stages.evidence import Located
 
 MAX_WORDS = 5000
 """Words of each of two texts that are compared."""
@@ -36,47 +37,87 @@ def stages_of(run: Run) -> list[str]:
 
 def size_curve(tables: Tables, stage: str) -> pa.Table:
     """`size`, and how many `clusters` have so many documents, of two and more."""
-    source = tables.table(tables.run.duplicates(stage))
     return tables.query(
-        f"SELECT size, count(*) AS clusters FROM (SELECT count(*) + any_value((kept_run IS NOT NULL)::INT) AS size "
-        f"FROM {source} GROUP BY kept, kept_run) WHERE size > 1 GROUP BY size ORDER BY size"
+        f"SELECT size, count(*) AS clusters FROM ({_clusters(tables, stage)}) WHERE size > 1 "
+        f"GROUP BY size ORDER BY size"
     )
 
 
 def largest(tables: Tables, stage: str, limit: int = 20) -> list[Cluster]:
     """The clusters of most documents."""
-    source = tables.table(tables.run.duplicates(stage))
     rows = tables.rows(
-        f"SELECT kept, any_value(kept_id), kept_run, count(*) AS size FROM {source} GROUP BY kept, kept_run "
-        f"HAVING size > 1 ORDER BY size DESC, kept LIMIT {limit}"
+        f"SELECT kept, kept_id, kept_run, size FROM ({_clusters(tables, stage)}) WHERE size > 1 "
+        f"ORDER BY size DESC, kept LIMIT {limit}"
     )
     return [Cluster(int(kept), id_, run, int(size)) for kept, id_, run, size in rows]
 
 
-def members(run: Run, tables: Tables, stage: str, kept: int, limit: int = 20) -> list[tuple[Sample, float | None]]:
-    """Documents of the cluster of a kept one of this run, itself first, with their similarity to it."""
-    source = tables.table(run.duplicates(stage))
-    similarity = "similarity" if "similarity" in run.duplicates(stage).schema.names else "NULL"
+def _clusters(tables: Tables, stage: str) -> str:
+    """A row for each cluster, as SQL. The document that an earlier run kept is no row of the table, but counts."""
+    source = tables.table(tables.run.duplicates(stage))
+    return (
+        f"SELECT kept, any_value(kept_id) AS kept_id, kept_run, count(*) + (kept_run IS NOT NULL)::INT AS size "
+        f"FROM {source} WHERE kept IS NOT NULL GROUP BY kept, kept_run"
+    )
+
+
+def members(
+    run: Run, tables: Tables, stage: str, kept: int, limit: int = 20, kept_run: str | None = None
+) -> list[tuple[Sample, float | None]]:
+    """Documents of a cluster, the one that is kept of it first, with their similarity to it.
+
+    Args:
+        kept_run: the earlier run that has the kept document; then `kept` is its address there, and it is not among
+            the members.
+    """
+    dataset = run.duplicates(stage)
+    similarity = "similarity" if "similarity" in dataset.schema.names else "NULL"
     rows = tables.rows(
-        f"SELECT address, {quoted(similarity) if similarity != 'NULL' else similarity} FROM {source} "
-        f"WHERE kept = {kept} AND kept_run IS NULL ORDER BY address <> {kept}, address LIMIT {limit}"
+        f"SELECT address, {similarity} FROM {tables.table(dataset)} WHERE kept = {int(kept)} "
+        f"AND kept_run IS NOT DISTINCT FROM ? ORDER BY address <> {int(kept)}, address LIMIT {int(limit)}",
+        [kept_run],
     )
     told = {int(address): value for address, value in rows}
     return [(sample, told[sample.address]) for sample in of_addresses(run, tables, list(told))]
 
 
 def difference(kept: str, copy: str) -> list[tuple[str, str]]:
-    """Two texts, word by word: pieces with `equal`, `removed` (of the kept one alone) or `added`."""
-    left, right = (re.findall(r"\s*\S+|\s+", text)[:MAX_WORDS] for text in (kept, copy))
+    """Two texts, word by word: pieces with `equal`, `removed` (of the kept one alone) or `added`.
+
+    Words are those that stages see, each with what follows it up to the next, so that scripts without spaces are
+    compared letter by letter. What lies behind `MAX_WORDS` words is left out, and `…` says so.
+    """
+    (left, is_cut), (right, is_cut_too) = _pieces(kept), _pieces(copy)
+    head = _equal_at_start(left, right)
+    tail = _equal_at_start(left[head:][::-1], right[head:][::-1])
+    found = [("".join(left[:head]), "equal")]
+    found += _changes(left[head : len(left) - tail], right[head : len(right) - tail])
+    found.append(("".join(left[len(left) - tail :]), "equal"))
+    found += [("…", "equal")] if is_cut or is_cut_too else []
+    return [piece for piece in found if piece[0]]
+
+
+def _pieces(text: str) -> tuple[list[str], bool]:
+    """The first words of a text, each with what follows it, and whether there are more."""
+    located = Located(text)
+    words = located.batch.words
+    starts = [span.start for span in located.spans(words.start, words.stop, "word", most=MAX_WORDS + 1)]
+    ends = [0, *starts[1:], *([len(text)] if len(starts) <= MAX_WORDS else [])]
+    return [text[start:stop] for start, stop in pairwise(ends)], len(starts) > MAX_WORDS
+
+
+def _equal_at_start(left: list[str], right: list[str]) -> int:
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(left), len(right)))
+
+
+def _changes(left: list[str], right: list[str]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, left, right).get_opcodes():
         if kind == "equal":
             found.append(("".join(left[a:b]), "equal"))
             continue
-        if a < b:
-            found.append(("".join(left[a:b]), "removed"))
-        if c < d:
-            found.append(("".join(right[c:d]), "added"))
+        found += [("".join(left[a:b]), "removed"), ("".join(right[c:d]), "added")]
     return found
 
 

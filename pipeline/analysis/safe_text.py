@@ -6,7 +6,6 @@ writing (the "Trojan source" of Boucher and Anderson 2021), characters without w
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -14,6 +13,8 @@ from stages.evidence import Span
 
 _PLAIN = {"\n", "\t"}
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_BLANK = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
+"""Letters and marks that no font draws."""
 _JOINERS = {"\u200c", "\u200d"}
 """Letters of Persian, Hindi and emoji are joined by these; they stay between two visible characters."""
 LIMIT = 4000
@@ -21,23 +22,39 @@ _CONTEXT = 200
 
 
 def visible(text: str) -> str:
-    """The text with every character that cannot be seen written out: `⟦U+202E⟧`."""
+    """The text with every character that cannot be seen written out: `⟦U+202E⟧`. Not HTML: `<` stays `<`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(text, place, character) for place, character in enumerate(text))
+    shown = [_is_shown(character) for character in text]
+    return "".join(
+        character if shown[place] or _joins(character, shown[place - 1 : place + 2 : 2], place) else _written(character)
+        for place, character in enumerate(text)
+    )
 
 
-def _shown(text: str, place: int, character: str) -> str:
-    if character in _PLAIN or unicodedata.category(character) not in _HIDDEN:
-        return character
-    if character in _JOINERS and 0 < place < len(text) - 1 and text[place - 1].isprintable():
-        return character
+def _is_shown(character: str) -> bool:
+    hidden = unicodedata.category(character) in _HIDDEN or character in _BLANK
+    return character in _PLAIN or not hidden
+
+
+def _joins(character: str, sides: Sequence[bool], place: int) -> bool:
+    """Whether a joiner stands between two characters that can be seen."""
+    return character in _JOINERS and place > 0 and len(sides) == 2 and all(sides)
+
+
+def _written(character: str) -> str:
     return f"⟦U+{ord(character):04X}⟧"
 
 
 def redact(text: str) -> str:
-    """The shape of a text without what it says: letters become x, digits 0."""
-    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "0", text))
+    """The shape of a text without what it says: letters and marks become x, digits and other numbers 0. As long as
+    the text, so that spans lie where they lay."""
+    return "".join(_hidden(character) for character in text)
+
+
+def _hidden(character: str) -> str:
+    kind = unicodedata.category(character)[0]
+    return "x" if kind in "LM" else "0" if kind == "N" else character
 
 
 def segments(text: str, spans: Iterable[Span] = (), limit: int = LIMIT) -> list[tuple[str, str | None]]:
@@ -86,8 +103,9 @@ def _windows(marks: Sequence[Span], length: int, limit: int) -> list[tuple[int, 
         return [(0, limit)]
     found: list[tuple[int, int]] = []
     shown = 0
+    context = min(_CONTEXT, limit // 4)
     for span in marks:
-        low, high = max(span.start - _CONTEXT, 0), min(span.end + _CONTEXT, length)
+        low, high = max(span.start - context, 0), min(span.end + context, length)
         if found and low <= found[-1][1]:
             low = max(low, found[-1][1])
             found[-1] = (found[-1][0], min(max(high, low), low + limit - shown))

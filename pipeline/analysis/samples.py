@@ -1,7 +1,7 @@
 """Single documents with everything a person needs to judge a decision: text, evidence, signals beside their bounds.
 
 Texts of dropped documents are those of `rejected/`, as the stage that dropped them received them; those of kept ones
-come from `documents/`. Addresses are chosen on signals alone; only the row groups that hold them are read for text.
+come from `documents/`. Addresses are chosen on signals alone, and only the row groups that hold them are read for text.
 """
 
 from __future__ import annotations
@@ -10,21 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from pipeline.analysis.rules import Rule, rules_of
 from pipeline.analysis.tables import Tables, literal, quoted
+from pipeline.analysis.texts import dropped_texts, kept_rows
 from pipeline.config import LANGUAGE
-from pipeline.io.files import filesystem_of
 from pipeline.runs import Run
-from stages.contract import Bounds
-from stages.errors import ConfigError
+from stages.contract import Allowed, Bounds, Decision, Stage, decide
+from stages.errors import ConfigError, TamisError
 from stages.evidence import Span
-
-UInt64s = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -62,21 +57,22 @@ def dropped(
 ) -> list[Sample]:
     """Documents that a rule dropped and whose text was kept, nearest to its bound first."""
     found = known_rule(run, rule)
-    where = f"dropped_by = {literal(rule)} AND address IN (SELECT address FROM rejected WHERE text IS NOT NULL)"
+    name = literal(rule)
+    where = f"dropped_by = {name} AND address IN (SELECT address FROM rejected WHERE dropped_by = {name})"
     return of_addresses(run, tables, _addresses(tables, where, found, limit, offset, language))
 
 
 def kept(
     run: Run, tables: Tables, rule: str | None = None, limit: int = 20, offset: int = 0, language: str | None = None
 ) -> list[Sample]:
-    """Documents that were kept; with a rule, those nearest to its bound first."""
+    """Documents that were kept; with a rule, those nearest to its bound first, with the evidence of its signal."""
     found = known_rule(run, rule) if rule else None
-    return of_addresses(run, tables, _addresses(tables, "dropped_by IS NULL", found, limit, offset, language))
+    return of_addresses(run, tables, _addresses(tables, "dropped_by IS NULL", found, limit, offset, language), rule)
 
 
 def rests_on(tables: Tables, rule: str) -> tuple[int, int]:
     """Of how many documents that a rule dropped the text was kept, and how many it dropped."""
-    (row,) = tables.rows(f"SELECT count(*) FROM rejected WHERE dropped_by = {literal(rule)} AND text IS NOT NULL")
+    (row,) = tables.rows(f"SELECT count(*) FROM rejected WHERE dropped_by = {literal(rule)}")
     (all_,) = tables.rows(f"SELECT count(*) FROM signals WHERE dropped_by = {literal(rule)}")
     return int(row[0]), int(all_[0])
 
@@ -96,66 +92,112 @@ def _addresses(
         if not tables.has(LANGUAGE):
             raise ConfigError("this run tells no languages: it has no stage `language`")
         where += f" AND {quoted(LANGUAGE)} = {literal(language)}"
-    order = "address"
-    if rule is not None and isinstance(rule.decision, Bounds):
-        ends = [end for end in (rule.decision.min, rule.decision.max) if end is not None]
-        distances = ", ".join(f"abs({quoted(rule.name)} - {float(end)!r})" for end in ends)
-        order = f"least({distances}) NULLS LAST, address" if ends else order
+    distance = _distance(rule, tables.has(LANGUAGE)) if rule is not None else None
+    order = "address" if distance is None else f"{distance} NULLS LAST, address"
     rows = tables.rows(f"SELECT address FROM signals WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}")
     return [int(address) for (address,) in rows]
 
 
-def of_addresses(run: Run, tables: Tables, addresses: Sequence[int]) -> list[Sample]:
-    """The documents with these addresses, in their order; those that are not there are left out."""
+def _distance(rule: Rule, has_language: bool) -> str | None:
+    """How far the signal lies from the nearer end of the bound that counts for the document, as SQL; None if no end
+    is set."""
+    overrides = [(LANGUAGE, rule.stage.by_language)] if has_language else []
+    overrides += [
+        (f"{rule.stage.name}.{label}", getattr(rule.stage, field)) for field, label in rule.stage.own_overrides.items()
+    ]
+    sql = _to_nearer_end(rule.name, rule.decision)
+    for label, by_label in overrides:
+        cases = {value: rules[rule.signal] for value, rules in by_label.items() if rule.signal in rules}
+        if cases:
+            whens = " ".join(
+                f"WHEN {literal(value)} THEN {_to_nearer_end(rule.name, decision) or 'NULL'}"
+                for value, decision in cases.items()
+            )
+            sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'NULL'} END)"
+    return sql
+
+
+def _to_nearer_end(column: str, decision: Decision) -> str | None:
+    if not isinstance(decision, Bounds) or decision.is_open:
+        return None
+    ends = [end for end in (decision.min, decision.max) if end is not None]
+    return f"least({', '.join(f'abs({quoted(column)} - {float(end)!r})' for end in ends)})"
+
+
+def of_addresses(run: Run, tables: Tables, addresses: Sequence[int], rule: str | None = None) -> list[Sample]:
+    """The documents with these addresses, in their order; those that are not there are left out.
+
+    Args:
+        rule: whose evidence is marked even where it drops nothing.
+    """
     if not addresses:
         return []
     wanted = ", ".join(str(address) for address in addresses)
-    table = tables.query(f"SELECT * FROM signals WHERE address IN ({wanted})")
-    rows = {row["address"]: row for row in table.to_pylist()}
-    texts = dict(tables.rows(f"SELECT address, text FROM rejected WHERE address IN ({wanted}) AND text IS NOT NULL"))
-    documents = _kept_rows(run, [address for address in rows if rows[address]["dropped_by"] is None])
+    rows = {
+        row["address"]: row for row in tables.query(f"SELECT * FROM signals WHERE address IN ({wanted})").to_pylist()
+    }
+    texts = dropped_texts(run, [address for address, row in rows.items() if row["dropped_by"] is not None])
     url = run.config.input.url
-    rules = {rule.name: rule for rule in rules_of(run.config)}
+    columns = ["text", *([url] if url and tables.has(url, "documents") else [])]
+    documents = kept_rows(run, [address for address, row in rows.items() if row["dropped_by"] is None], columns)
     found = []
     for address in addresses:
         if address in rows:
             document = documents.get(address, {})
             text = document.get("text", texts.get(address))
-            found.append(_sample(run, rows[address], text, document.get(url) if url else None, rules))
+            found.append(_sample(run, rows[address], text, document.get(url) if url else None, rule))
     return found
 
 
-def _sample(run: Run, row: dict[str, Any], text: str | None, url: str | None, rules: dict[str, Rule]) -> Sample:
-    bounds = []
-    for stage in run.config.stages:
-        overrides = stage.decisions(row.get(LANGUAGE))
-        for signal in stage.signals():
-            name = f"{stage.name}.{signal}"
-            value = row.get(name)
-            if value is None:
-                continue
-            decides = name in rules and rules[name].drops
-            violated = decides and bool(overrides[signal].drops(_one(value, stage.signals()[signal].type))[0])
-            bounds.append(Bound(name, value, describe(overrides[signal]), violated))
-    spans: list[Span] = []
-    if text is not None:
-        for stage in run.config.stages:
-            fired = [bound.signal for bound in bounds if bound.violated and bound.signal.startswith(f"{stage.name}.")]
-            for name in fired:
-                spans += stage.evidence(text, name.removeprefix(f"{stage.name}."))
+def _sample(run: Run, row: dict[str, Any], text: str | None, url: str | None, rule: str | None) -> Sample:
+    bounds = [bound for stage in run.config.stages for bound in _bounds(stage, row)]
+    shown = {bound.signal for bound in bounds if bound.violated} | ({rule} if rule else set())
+    spans = [
+        span
+        for stage in run.config.stages
+        for signal in stage.signals()
+        if text is not None and f"{stage.name}.{signal}" in shown
+        for span in _evidence(stage, text, signal)
+    ]
     return Sample(
-        row["address"], row["id"], url, row.get("source"), row.get(LANGUAGE), row["dropped_by"], text, tuple(bounds),
-        tuple(spans),
-    )  # fmt: skip
+        address=row["address"],
+        id=row["id"],
+        url=url,
+        source=row.get("source"),
+        language=row.get(LANGUAGE),
+        dropped_by=row["dropped_by"],
+        text=text,
+        bounds=tuple(bounds),
+        spans=tuple(spans),
+    )
 
 
-def _one(value: Any, type_: Any) -> Any:
-    import pyarrow as pa
+def _bounds(stage: Stage, row: dict[str, Any]) -> list[Bound]:
+    """What a stage measured of a document, beside the rule that counts for it."""
+    types = {signal: declared.type for signal, declared in stage.signals().items()}
+    values = {signal: row.get(f"{stage.name}.{signal}") for signal in types}
+    columns = {signal: pa.array([values[signal]], type_) for signal, type_ in types.items()}
+    language = row.get(LANGUAGE)
+    drops = decide(stage, columns, pa.array([language], pa.string())) if stage.action == "drop" else {}
+    rules = stage.decisions(language)
+    for field, label in stage.own_overrides.items():
+        rules |= getattr(stage, field).get(values[label], {})
+    return [
+        Bound(f"{stage.name}.{signal}", value, describe(rules[signal]), signal in drops and bool(drops[signal][0]))
+        for signal, value in values.items()
+        if value is not None
+    ]
 
-    return pa.array([value], type_)
+
+def _evidence(stage: Stage, text: str, signal: str) -> list[Span]:
+    """None where a list or a benchmark that the stage needs is no longer to be had."""
+    try:
+        return stage.evidence(text, signal)
+    except TamisError:
+        return []
 
 
-def describe(decision: Any) -> str:
+def describe(decision: Decision) -> str:
     """A decision in words."""
     if decision.is_open:
         return ""
@@ -163,57 +205,6 @@ def describe(decision: Any) -> str:
         if decision.min is None:
             return f"at most {decision.max:g}"
         return f"at least {decision.min:g}" if decision.max is None else f"{decision.min:g} to {decision.max:g}"
-    labels = getattr(decision, "labels", None)
-    return f"one of {', '.join(labels)}" if labels else "not true"
-
-
-def _kept_rows(run: Run, addresses: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Text and incoming columns of kept documents: row `k` of a file of `documents/` is the `k`-th kept row of the file
-    of `signals/` beside it."""
-    if not addresses:
-        return {}
-    fs, _ = filesystem_of(run.path)
-    url = run.config.input.url
-    columns = ["text", *([url] if url and url in run.documents.schema.names else [])]
-    found: dict[int, dict[str, Any]] = {}
-    left = np.array(sorted(addresses), np.uint64)
-    for signals, documents in zip(run.signals.files, run.documents.files, strict=True):
-        with fs.open(signals, "rb") as file:
-            parquet = pq.ParquetFile(file)
-            if not _may_hold(parquet, left):
-                continue
-            table = parquet.read(["address", "dropped_by"])
-        here = table.filter(pc.is_null(table["dropped_by"]))["address"].to_numpy()
-        places = np.searchsorted(here, left)
-        there = (places < len(here)) & (here[np.minimum(places, max(len(here) - 1, 0))] == left) if len(here) else None
-        if there is None or not there.any():
-            continue
-        with fs.open(documents, "rb") as file:
-            for address, row in zip(left[there], _rows_at(pq.ParquetFile(file), places[there], columns), strict=True):
-                found[int(address)] = row
-    return found
-
-
-def _may_hold(parquet: pq.ParquetFile, addresses: UInt64s) -> bool:
-    """Whether a file's row groups span any of some addresses, as far as its statistics say."""
-    place = parquet.schema_arrow.names.index("address")
-    for group in range(parquet.metadata.num_row_groups):
-        told = parquet.metadata.row_group(group).column(place).statistics
-        if told is None or not told.has_min_max:
-            return True
-        if ((addresses >= told.min) & (addresses <= told.max)).any():
-            return True
-    return False
-
-
-def _rows_at(parquet: pq.ParquetFile, places: npt.NDArray[np.int64], columns: list[str]) -> list[dict[str, Any]]:
-    """Rows of a file, by their places in ascending order."""
-    found: list[dict[str, Any]] = []
-    start = 0
-    for group in range(parquet.metadata.num_row_groups):
-        size = parquet.metadata.row_group(group).num_rows
-        mine = places[(places >= start) & (places < start + size)] - start
-        if len(mine):
-            found += parquet.read_row_group(group, columns).take(mine).to_pylist()
-        start += size
-    return found
+    if isinstance(decision, Allowed):
+        return f"one of {', '.join(decision.labels or ())}"
+    return "not true"

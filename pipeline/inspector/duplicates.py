@@ -28,7 +28,14 @@ def view(inspected: Inspected, asked: Asked) -> View:
     tables = inspected.tables
     clusters = found_in.largest(tables, name, LARGEST)
     found = {"sizes": found_in.size_curve(tables, name), "largest": _largest(clusters)}
-    context: dict[str, Any] = {"stage": name, "stages": names, "members": [], "pair": None, "curve": None}
+    context: dict[str, Any] = {
+        "stage": name,
+        "stages": names,
+        "members": [],
+        "kept_run": None,
+        "pair": None,
+        "curve": None,
+    }
     context |= {"kept": asked.text("kept"), "similarities": None}
     banding = found_in.banding(run, name)
     if banding is not None:
@@ -52,12 +59,13 @@ def _cluster(
 ) -> None:
     """A cluster, and one of its members beside the document that is kept."""
     kept = asked.integer("kept", 0, 0, 2**64 - 1)
-    members = found_in.members(inspected.run, inspected.tables, name, kept)
+    kept_run = asked.text("kept_run") or None
+    members = found_in.members(inspected.run, inspected.tables, name, kept, LARGEST, kept_run)
     first = next((one for one, _ in members if one.address == kept), None)
     others = [one for one, _ in members if one.address != kept]
     chosen = asked.integer("member", others[0].address if others else 0, 0, 2**64 - 1)
     other = next((one for one in others if one.address == chosen), None)
-    context |= {"members": members, "kept": kept, "chosen": chosen}
+    context |= {"members": members, "kept": kept, "chosen": chosen, "kept_run": kept_run}
     rows = [{"address": one.address, "id": one.id, "similarity": similarity} for one, similarity in members]
     schema = pa.schema([("address", pa.uint64()), ("id", pa.string()), ("similarity", pa.float64())])
     found["members"] = pa.Table.from_pylist(rows, schema)

@@ -36,12 +36,13 @@ def inspect(run: str, other: str | None, host: str, port: int, browser: bool) ->
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound; port 0 stands for any that is free."""
+    """A socket that takes connections, before anything answers them; port 0 stands for any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen()
     except (OSError, OverflowError) as error:
         made.close()
         raise RunError(f"cannot listen on {host} port {port}: {error}. Any free one: --port 0") from error

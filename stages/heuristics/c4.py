@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Bounds, Count, Fact, Flag, Map, Signals
-from stages.evidence import MOST, Span
+from stages.evidence import MOST, Span, lines_of, matches
 from stages.text.batch import TextBatch
 
 LOREM_IPSUM, JAVASCRIPT = "lorem ipsum", "javascript"
@@ -17,6 +18,25 @@ POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "
 PHRASES = (LOREM_IPSUM, JAVASCRIPT, *POLICIES)
 RARE_LETTERS = "jkvm"
 """Every phrase has one of them; searching for the rarest first spares most comparisons."""
+MARKS = {
+    "lorem_ipsum": LOREM_IPSUM,
+    "curly_bracket": "{",
+    "javascript_line_count": JAVASCRIPT,
+    "policy_line_count": "|".join(POLICIES),
+    "citation_count": r"\[(?:[0-9]*|edit|citation needed)\]",
+}
+"""Expressions for what people are shown of a line."""
+NOTES = {
+    "lorem_ipsum": "lorem ipsum",
+    "curly_bracket": "curly bracket",
+    "long_word_line_count": "line removed: a word too long",
+    "unfinished_line_count": "line removed: does not end a sentence",
+    "short_line_count": "line removed: too few words",
+    "javascript_line_count": "line removed: JavaScript",
+    "policy_line_count": "line removed: a policy",
+    "citation_count": "citation mark",
+}
+REMOVALS = [name for name, note in NOTES.items() if note.startswith("line removed")]
 
 
 class C4(Map):
@@ -87,15 +107,27 @@ class C4(Map):
         }
 
     def evidence(self, text: str, signal: str) -> list[Span]:
-        phrases = {
-            "lorem_ipsum": (LOREM_IPSUM,),
-            "curly_bracket": ("{",),
-            "javascript_line_count": (JAVASCRIPT,),
-            "policy_line_count": POLICIES,
-        }.get(signal, ())
-        pattern = "|".join(map(re.escape, phrases))
-        marks = re.finditer(pattern, text, re.IGNORECASE | re.ASCII) if pattern else ()
-        return [Span(*found.span(), found.group().lower()) for found in marks][:MOST]
+        """Lines are judged one by one, as documents of one line. What is wrong with too few sentences is the lines
+        that went."""
+        lines = lines_of(text)
+        _, found = self.transform(TextBatch.from_texts([text[line.start : line.end] for line in lines]))
+        if signal == "sentence_count":
+            return [span for name in REMOVALS for span in self._marks(text, lines, name, found[name])]
+        return self._marks(text, lines, signal, found[signal]) if signal in found else []
+
+    @staticmethod
+    def _marks(text: str, lines: list[Span], signal: str, counts: Any) -> list[Span]:
+        """What a signal looks for in the lines that it counts; the whole line where it looks for nothing in particular,
+        or where a citation mark stands within."""
+        pattern, note = MARKS.get(signal), NOTES[signal]
+        marks: list[Span] = []
+        for line in np.flatnonzero(np.asarray(counts)).tolist():
+            start, end, _ = lines[line]
+            inner = matches(pattern, text[start:end], note, re.IGNORECASE | re.ASCII) if pattern else []
+            marks += [Span(start + mark.start, start + mark.end, note) for mark in inner]
+            if not inner and start < end:
+                marks.append(Span(start, end, note))
+        return marks[:MOST]
 
 
 def _bytes(text: str) -> npt.NDArray[np.uint8]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.contract import Bounds, Count, Filter, Ratio, Signals
-from stages.evidence import MOST, Span, lines_of, repeated
+from stages.evidence import Located, Span, matches, repeats
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.text.batch import TextBatch
 
@@ -54,13 +54,17 @@ class FineWeb(Filter):
         }
 
     def evidence(self, text: str, signal: str) -> list[Span]:
+        from stages.text.kernels_lines import BLANK, TERMINATED
+
+        if signal == "newline_ratio":
+            return matches("\n+", text, "line break")
+        located = Located(text)
+        lines = located.batch.lines
+        written = lines.flags & BLANK == 0
+        if signal == "terminated_line_ratio":
+            return located.of(lines, written & (lines.flags & TERMINATED == 0), "no end of a sentence")
+        if signal == "short_line_ratio":
+            return located.of(lines, written & (lines.num_chars <= self.max_short_line_chars), "short line")
         if signal == "duplicate_line_char_ratio":
-            return repeated(lines_of(text), "repeated line")
-        lines = [(place, line) for place, line in lines_of(text) if line.strip()]
-        found = []
-        for place, line in lines:
-            if signal == "short_line_ratio" and len(line) <= self.max_short_line_chars:
-                found.append(Span(place, place + len(line), "short line"))
-            if signal == "terminated_line_ratio" and line[-1] not in ".?!。！？":
-                found.append(Span(place, place + len(line), "no end of a sentence"))
-        return found[:MOST]
+            return located.of(lines, repeats(lines.hash, written), "line seen before")
+        return []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Bounds, Chars, Count, Filter, Ratio, Signals
-from stages.evidence import MOST, Span
+from stages.evidence import Located, Span, matches
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.text.batch import TextBatch
 from stages.text.views import Lines, hash_word
@@ -65,15 +63,28 @@ class Gopher(Filter):
         }
 
     def evidence(self, text: str, signal: str) -> list[Span]:
-        patterns = {
-            "hash_ratio": r"#+",
-            "ellipsis_ratio": r"\.\.\.|…",
-            "bullet_line_ratio": r"(?m)^\s*[•-].*$",
-            "ellipsis_line_ratio": r"(?m)^.*(?:\.\.\.|…)\s*$",
-            "alpha_word_ratio": r"[^\w\s]+|\b\d+\b",
-        }
-        marks = re.finditer(patterns[signal], text) if signal in patterns else ()
-        return [Span(*found.span(), signal.replace("_", " ")) for found in marks if found.end() > found.start()][:MOST]
+        from stages.text.kernels_lines import BULLET, ELLIPSIS
+        from stages.text.kernels_words import HAS_LETTER, PUNCTUATION
+
+        located = Located(text)
+        words, lines = located.batch.words, located.batch.lines
+        if signal == "hash_ratio":
+            return matches("#+", text, "#")
+        if signal == "ellipsis_ratio":
+            return matches(r"\.\.\.|…", text, "ellipsis")
+        if signal == "bullet_line_ratio":
+            return located.of(lines, lines.flags & BULLET != 0, "bullet")
+        if signal == "ellipsis_line_ratio":
+            return located.of(lines, lines.flags & ELLIPSIS != 0, "ends in an ellipsis")
+        if signal == "alpha_word_ratio":
+            return located.of(words, words.flags & HAS_LETTER == 0, "no letter")
+        is_word = words.flags & PUNCTUATION == 0
+        if signal != "mean_word_length" or not is_word.any():
+            return []
+        mean, most = words.num_chars[is_word].mean(), self.mean_word_length.max
+        if most is not None and mean > most:
+            return located.of(words, is_word & (words.num_chars > most), "long word")
+        return located.of(words, is_word & (words.num_chars <= mean), "short word")
 
     def _count_stop_words(self, batch: TextBatch) -> pa.Array:
         from stages.heuristics import kernels_counts as kernels

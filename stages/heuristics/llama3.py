@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from stages.contract import Bounds, Fitted, Ratio, Signal, Signals
+from stages.evidence import Located, Ngrams, Span
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.text.batch import TextBatch
 
@@ -114,6 +115,20 @@ class Llama3(Fitted):
             "kl_divergence": found,
             "kl_deviation": _deviation(found, rows, _bins(words.count), known),
         }
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        """How unusual the words are goes by the corpus, so `kl_deviation` has no place."""
+        from stages.lexicon_lists import default_lexicon
+
+        if signal == "dirty_word_ratio":
+            return default_lexicon().spans(text)
+        if signal != "repeated_ngram_ratio":
+            return []
+        located = Located(text)
+        words = located.batch.words
+        found = np.array(Ngrams(words.hash, self.ngram_size).repeated, np.int64).reshape(-1, 2)
+        note = f"in {self.ngram_size} words that come again"
+        return located.spans(words.start[found[:, 0]], words.stop[found[:, 1] - 1], note)
 
 
 def _names(sample: TextBatch) -> list[str | None]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import numpy as np
 
 from stages.contract import Bounds, Count, Filter, Ratio, Signals
-from stages.evidence import MOST, Span, lines_of, repeated
+from stages.evidence import Located, Ngrams, Span, repeats
 from stages.heuristics.ratios import ratio
 from stages.text.batch import TextBatch
 
@@ -69,17 +68,23 @@ class Repetition(Filter):
         }
 
     def evidence(self, text: str, signal: str) -> list[Span]:
-        """Words are split more simply than they are measured: at all that is no letter, mark or digit."""
+        located = Located(text)
+        words, lines, paragraphs = located.batch.words, located.batch.lines, located.batch.paragraphs
         if "line" in signal:
-            return repeated(lines_of(text), "repeated line")
+            empty = lines.start == lines.stop
+            found = located.of(lines, repeats(lines.hash, ~empty), "line seen before")
+            is_both = len(empty) > 1 and empty[0] and empty[-1]  # empty lines at both ends count as one and its copy
+            return [*found, Span(len(text) - 1, len(text), "empty line, as at the start")] if is_both else found
         if "paragraph" in signal:
-            parts = [(found.start(), found.group()) for found in re.finditer(r"(?:[^\n]|\n(?!\n))+", text)]
-            return repeated(parts, "repeated paragraph")
+            return located.of(paragraphs, repeats(paragraphs.hash), "paragraph seen before")
         size = re.search(r"_(\d+)gram", signal)
         if size is None:
             return []
-        words = [(found.group().casefold(), *found.span()) for found in re.finditer(r"\w+", text)]
-        return _ngrams(words, int(size[1]), is_top=signal.startswith("top"))
+        ngrams = Ngrams(words.hash, int(size[1]))
+        is_top = signal.startswith("top")
+        first = np.array(ngrams.top if is_top else ngrams.seen_before, np.int64)
+        note = f"the most frequent {size[1]} words" if is_top else f"{size[1]} words seen before"
+        return located.spans(words.start[first], words.stop[first + ngrams.size - 1], note)
 
     def _paragraphs(self, batch: TextBatch) -> Signals:
         from stages.heuristics import kernels_counts as kernels
@@ -110,23 +115,3 @@ class Repetition(Filter):
             "duplicate_line_ratio": ratio(counts[:, 1], counts[:, 0]),
             "duplicate_line_char_ratio": ratio(counts[:, 2], batch.num_chars),
         }
-
-
-def _ngrams(words: list[tuple[str, int, int]], size: int, *, is_top: bool) -> list[Span]:
-    """Where the most frequent sequence of words stands, or every sequence that stood before."""
-    grams = [tuple(word for word, _, _ in words[i : i + size]) for i in range(len(words) - size + 1)]
-    if not grams:
-        return []
-    counts = Counter(grams)
-    top = counts.most_common(1)[0][0]
-    seen: set[tuple[str, ...]] = set()
-    found: list[Span] = []
-    i = 0
-    while i < len(grams) and len(found) < MOST:
-        is_evidence = grams[i] == top if is_top else grams[i] in seen
-        if is_evidence:
-            note = f"{counts[grams[i]]} times" if is_top else "seen before"
-            found.append(Span(words[i][1], words[i + size - 1][2], note))
-        seen.add(grams[i])
-        i += size if is_evidence else 1
-    return found

@@ -107,6 +107,21 @@ def _resolve(spans, m):
     return kept
 
 
+@njit(
+    int64(BYTES, int64, int64, CLASSES, types.Array(types.boolean, 1, "C", readonly=True), int64[:, ::1]),
+    nogil=True,
+    cache=True,
+)
+def find_spans(data, low, high, classes, kinds, spans):
+    """The spans of one text as it stands, without overlap: bytes from and to, and kind; how many there are.
+
+    Args:
+        spans: room for one a byte.
+    """
+    resume, work = np.empty(NUM_KINDS, np.int64), np.zeros((5, 2 * MAX_GROUPS), np.int64)
+    return _resolve(spans, _scan(data, low, high, classes, kinds, spans, resume, work))
+
+
 @njit
 def _rewrite(data, low, high, spans, m, placeholders, sizes, out):
     """Write `data[low:high]` to `out` with a placeholder for every span; returns how many bytes that took."""

@@ -2,6 +2,12 @@
 
 import io
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +20,11 @@ from pipeline.inspector.app import FILES, make_app, pages_of
 from pipeline.inspector.downloads import as_csv, as_json
 from pipeline.inspector.page import Asked, Inspected
 from pipeline.inspector.security import COOKIE, allowed_names
-from pipeline.inspector.serve import address_of, listen
+from pipeline.inspector.serve import address_of, inspect, listen
 from stages.errors import ConfigError, RunError
 from tests.inspected import HOSTILE, inspected_run
 
+ROOT = Path(__file__).parents[3]
 HOME = "http://127.0.0.1:7707"
 
 
@@ -61,8 +68,6 @@ NEWLINES = pyarrow.csv.ParseOptions(newlines_in_values=True)
 
 
 def links(text: str, page: str) -> set[str]:
-    import re
-
     return set(re.findall(rf'href="/{page}/([a-z]+)\.json', text))
 
 
@@ -198,7 +203,6 @@ def test_hostile_text_comes_out_whole_in_downloads(inspected, client):
 def test_ports():
     with listen("127.0.0.1", 0) as one:
         port = one.getsockname()[1]
-        one.listen()
         assert address_of(one, "127.0.0.1", None) == f"http://127.0.0.1:{port}/"
         assert address_of(one, "0.0.0.0", "t").endswith(f":{port}/?token=t")
         with pytest.raises(RunError, match="--port 0"):
@@ -211,3 +215,24 @@ def test_choices():
     assert asked.optional("c", ["x"]) is None
     with pytest.raises(ConfigError, match="there is: y"):
         asked.choice("b", ["y"])
+
+
+def test_the_command_serves_until_it_is_interrupted(inspected):
+    code = "from pipeline.cli import main; main()"
+    command = [sys.executable, "-c", code, "inspect", inspected.run.path, "--port", "0", "--no-browser"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as served:
+        address = served.stdout.readline().strip()
+        with urllib.request.urlopen(f"{address}config") as answer:
+            assert answer.status == 200
+        served.send_signal(signal.SIGINT)
+        said = served.communicate(timeout=30)
+        assert (served.returncode, said[0]) == (0, "")
+        assert "Traceback" not in said[1]
+
+
+def test_a_run_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(RunError, match="not a run directory"):
+        inspect(str(tmp_path), None, "127.0.0.1", 0, browser=False)
