@@ -174,6 +174,6 @@ def test_bytes_are_those_that_were_read_and_a_source_is_a_column_or_the_file(tmp
 
 def test_a_source_that_is_not_there_is_an_error(tmp_path):
     path = write_jsonl(tmp_path / "in.jsonl", 3)
-    config = {"input": {"path": str(path), "source": "numbers"}, "output": str(tmp_path / "run"), "stages": ["gopher"]}
-    with pytest.raises(ConfigError, match=r"has no column 'numbers'\. Did you mean 'number'"):
+    config = {"input": {"path": str(path), "source": "numberz"}, "output": str(tmp_path / "run"), "stages": ["gopher"]}
+    with pytest.raises(ConfigError, match=r"has no column 'numberz'\. Did you mean 'number'"):
         pipeline.run(config, workers=1)
