@@ -74,11 +74,14 @@ class Shadow:
         if not len(chosen):
             return
         told = self._told.take(pa.array(lost.rows[chosen]))
-        columns = {name: told[name] for name in told.column_names}
-        columns[_TOLD[-1].name] = pa.array([lost.rules[i] for i in chosen], pa.string())
+        table = after.table.take(pa.array(places[chosen]))  # without views: they would be held, and made again
+        for name in told.column_names:
+            table = table.append_column(name, told[name])
+        table = table.append_column(_TOLD[-1], pa.array([lost.rules[i] for i in chosen], pa.string()))
+        signals = {name: column.take(pa.array(places[chosen])) for name, column in after.signals.items()}
         self._stats["documents"] += len(chosen)
         self._stats["bytes"] += int(told[f"{_PREFIX}bytes"].to_numpy().sum())
-        self._gather(number + 1, after.take(places[chosen]).with_columns(columns))
+        self._gather(number + 1, TextBatch(table, signals))
 
     def carried(self, run: str, file: Written, earlier: Sequence[Stage]) -> Iterator[TextBatch]:
         """What the segment before handed on, gone through this one."""

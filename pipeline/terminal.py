@@ -308,11 +308,14 @@ def print_submitted(path: str, console: Console) -> None:
 
 
 def watch_run(run: Run, console: Console, watch: bool) -> None:
-    """Draw the state of a run once, or until it has ended."""
+    """Draw the state of a run once, or until it has ended; where there is no terminal, watch it in lines."""
     if not watch:
         snapshot = run.snapshot()
         console.print(picture(snapshot, console.width))
         console.print(_state(snapshot, run.path), highlight=False, soft_wrap=True)
+        return
+    if not console.is_terminal:
+        _log_run(run)
         return
     with Live(console=console, auto_refresh=False) as live:
         while True:
@@ -322,6 +325,16 @@ def watch_run(run: Run, console: Console, watch: bool) -> None:
                 break
             time.sleep(1)
     console.print(_state(snapshot, run.path), highlight=False, soft_wrap=True)
+
+
+def _log_run(run: Run) -> None:
+    """The state of a run as lines of pairs, until it has ended."""
+    while True:
+        snapshot = run.snapshot()
+        print(line(snapshot), flush=True)
+        if snapshot["state"] != "running":
+            return
+        time.sleep(LINE_EVERY_S)
 
 
 def _state(snapshot: dict[str, Any], path: str) -> str:

@@ -11,7 +11,7 @@ from pipeline import stats as counting
 from pipeline.next_steps import looser_bound, next_commands
 from pipeline.progress import Progress
 from pipeline.runs import Run
-from pipeline.terminal import Display, encoders, line, picture, print_outcome
+from pipeline.terminal import Display, encoders, line, picture, print_outcome, watch_run
 from pipeline.waiting import waits
 from stages.heuristics.gopher import Gopher
 from tests.corpus import write_jsonl
@@ -101,6 +101,12 @@ def test_a_log_gets_pairs_and_the_last_state(capsys, done):
     first, last = capsys.readouterr().err.splitlines()
     assert first.startswith("state=running phase= ")
     assert last.startswith("state=done phase= ")
+
+
+def test_watching_into_a_pipe_gives_lines(done, capsys):
+    watch_run(done, Console(file=io.StringIO()), watch=True)
+    (told,) = capsys.readouterr().out.splitlines()
+    assert told == line(done.stats)
 
 
 def test_the_end_has_three_commands_that_name_the_run(done):
