@@ -114,6 +114,7 @@ def ask(question: str, path: str) -> None:
     """Answer one question and print its seconds and the peak of memory in MB."""
     from pipeline.analysis.histograms import by_query
     from pipeline.analysis.reasons import overlap, reasons
+    from pipeline.analysis.samples import dropped
     from pipeline.analysis.tables import open_tables
     from pipeline.analysis.whatif import flipping, what_if
     from pipeline.report.write import render
@@ -133,6 +134,8 @@ def ask(question: str, path: str) -> None:
             overlap(tables)
         elif question == "report":
             render(run)
+        elif question == "documents that a rule dropped":
+            assert len(dropped(run, tables, "gopher.word_count", 20)) == 20
         else:
             by_query(tables, "gopher.word_count", edges=EDGES, language="en")
     print(json.dumps({"seconds": time.perf_counter() - start, "peak": _peak_mb()}))
@@ -153,6 +156,7 @@ QUESTIONS = (
     "overlap",
     "histogram of a language",
     "report",
+    "documents that a rule dropped",
 )
 
 

@@ -281,20 +281,25 @@ FINDERS = {
 }  # fmt: skip
 
 
+def first_spans(text: str, kinds: tuple[str, ...] = KINDS) -> list[tuple[int, int, str]]:
+    """What stands in the text before anything is masked, without overlap."""
+    spans = [(*span, KINDS.index(kind)) for kind in KINDS if kind in kinds for span in FINDERS[kind](text)]
+    kept: list[tuple[int, int, int]] = []
+    for span in sorted(spans, key=lambda span: (span[0], span[2])):
+        if kept and span[0] < kept[-1][1]:
+            if span[2] >= kept[-1][2]:
+                continue
+            kept.pop()
+        kept.append(span)
+    return [(first, stop, KINDS[kind]) for first, stop, kind in kept]
+
+
 def pii(text: str, kinds: tuple[str, ...] = KINDS) -> tuple[str, dict[str, int | None], float | None]:
     """The masked text, the counts of the kinds, and the share of code points masked."""
     counts: dict[str, int | None] = {f"{kind}_count": 0 if kind in kinds else None for kind in KINDS}
     num_chars, masked = len(text), 0
     while True:
-        spans = sorted((*span, KINDS.index(kind)) for kind in KINDS if kind in kinds for span in FINDERS[kind](text))
-        spans.sort(key=lambda span: (span[0], span[2]))
-        kept: list[tuple[int, int, int]] = []
-        for span in spans:
-            if kept and span[0] < kept[-1][1]:
-                if span[2] >= kept[-1][2]:
-                    continue
-                kept.pop()
-            kept.append(span)
+        kept = [(first, stop, KINDS.index(kind)) for first, stop, kind in first_spans(text, kinds)]
         if not kept:
             return text, counts, min(1.0, masked / num_chars) if num_chars else None
         for first, stop, kind in reversed(kept):

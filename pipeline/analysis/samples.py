@@ -128,7 +128,8 @@ def of_addresses(run: Run, tables: Tables, addresses: Sequence[int], rule: str |
     """The documents with these addresses, in their order; those that are not there are left out.
 
     Args:
-        rule: whose evidence is marked even where it drops nothing.
+        rule: whose evidence is marked; by default that of the rule which dropped the document. Marks of several rules
+            would hide each other.
     """
     if not addresses:
         return []
@@ -151,12 +152,12 @@ def of_addresses(run: Run, tables: Tables, addresses: Sequence[int], rule: str |
 
 def _sample(run: Run, row: dict[str, Any], text: str | None, url: str | None, rule: str | None) -> Sample:
     bounds = [bound for stage in run.config.stages for bound in _bounds(stage, row)]
-    shown = {bound.signal for bound in bounds if bound.violated} | ({rule} if rule else set())
+    asked = rule or row["dropped_by"]
     spans = [
         span
         for stage in run.config.stages
         for signal in stage.signals()
-        if text is not None and f"{stage.name}.{signal}" in shown
+        if text is not None and f"{stage.name}.{signal}" == asked
         for span in _evidence(stage, text, signal)
     ]
     return Sample(

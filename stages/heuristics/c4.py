@@ -109,7 +109,7 @@ class C4(Map):
     def evidence(self, text: str, signal: str) -> list[Span]:
         """Lines are judged one by one, as documents of one line. What is wrong with too few sentences is the lines
         that went."""
-        lines = lines_of(text)
+        lines = [line for line in lines_of(text) if text[line.start : line.end].strip()]
         _, found = self.transform(TextBatch.from_texts([text[line.start : line.end] for line in lines]))
         if signal == "sentence_count":
             return [span for name in REMOVALS for span in self._marks(text, lines, name, found[name])]

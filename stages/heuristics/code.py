@@ -179,13 +179,10 @@ class Code(Filter):
         if signal in HEADS:
             pattern, size = HEADS[signal]
             return matches(pattern, text[:size], signal, re.IGNORECASE)
-        lines = lines_of(text)
         if signal == "max_line_length":
             longest = self.max_line_length.max or 0
-            return [Span(start, end, "long line") for start, end, _ in lines if end - start > longest][:MOST]
-        if signal == "duplicate_line_ratio":
-            return _equal_lines(text, lines)
-        return []
+            return [Span(start, end, "long line") for start, end, _ in lines_of(text) if end - start > longest][:MOST]
+        return _equal_lines(text, lines_of(text)) if signal == "duplicate_line_ratio" else []
 
     def _languages(self, batch: TextBatch) -> npt.NDArray[np.int64]:
         """Index of every document's language, UNKNOWN if nothing tells."""

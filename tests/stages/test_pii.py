@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stages.contract import run_stage
-from stages.pii import Pii
+from stages.evidence import MOST
+from stages.pii import Pii, find_secrets
 from stages.text.batch import TextBatch
 from tests import naive_pii, pii_strings
 from tests.strategies import texts
@@ -71,6 +72,14 @@ def test_masking_twice_changes_nothing(text: str) -> None:
 def test_one_kind_alone_equals_its_twin(text: str, kind: str) -> None:
     new_text, counts, char_ratio = naive_pii.pii(text, (kind,))
     assert measured(text, kinds=(kind,)) == (new_text, counts | {"char_ratio": char_ratio})
+
+
+@given(hostile(), st.sets(st.sampled_from(naive_pii.KINDS)))
+@settings(deadline=None, max_examples=200)
+def test_what_is_shown_is_what_the_twin_finds_first(text: str, kinds: set[str]) -> None:
+    found = find_secrets(text, sorted(kinds))
+    expected = naive_pii.first_spans(text, tuple(kind for kind in naive_pii.KINDS if kind in kinds))
+    assert [tuple(span) for span in found] == [(a, b, kind.replace("_", " ")) for a, b, kind in expected][:MOST]
 
 
 def test_a_long_line_is_scanned_in_time_and_right() -> None:
