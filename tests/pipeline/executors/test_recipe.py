@@ -1,0 +1,103 @@
+"""The whole recipe of Llama 3 on the quickstart corpus, by every executor and on a store that fails: the same bytes.
+
+Twenty-two phases of a few tasks each, and each starts workers of its own on a cluster: minutes. `make test-clusters`
+sets TAMIS_RECIPE=1; without it these tests are skipped.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.io import files
+from tests.pipeline.executors.test_clusters import ROOT, slurm, wait_for  # noqa: F401
+
+__all__ = ["slurm"]
+RAW = ROOT / "data" / "quickstart" / "raw"
+CODE = "import json, pipeline, sys; pipeline.run('configs/llama3-small.yaml', **json.loads(sys.argv[1]))"
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get("TAMIS_RECIPE"), reason="minutes each; TAMIS_RECIPE=1 runs them"),
+    pytest.mark.skipif(not RAW.is_dir(), reason=f"{RAW} is not there: make corpus"),
+    pytest.mark.skipif(not importlib.util.find_spec("llama_models"), reason="pip install 'tamis[llama3]'"),
+]
+
+
+def launch(source: str, output: str, *settings: str) -> None:
+    options = {"input": source, "output": output, "set": list(settings)}
+    subprocess.run([sys.executable, "-c", CODE, json.dumps(options)], check=True, cwd=ROOT)
+
+
+def digest(run: str) -> dict[str, str]:
+    """Checksum of every file of `documents/` and `tokens/`, and of the manifest of tokens but for the run's own path."""
+    fs, root = files.filesystem_of(run)
+    found = {}
+    for name in (name for kind in ("documents", "tokens") for name in sorted(fs.find(f"{root}/{kind}"))):
+        content = fs.cat_file(name).replace(run.encode(), b"RUN")
+        found[name.removeprefix(root)] = hashlib.sha256(content).hexdigest()
+    assert any("/tokens/train/" in name for name in found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("recipe")
+
+
+@pytest.fixture(scope="module")
+def reference(folder) -> dict[str, str]:
+    launch(f"{RAW}/*", str(folder / "local"), "execution.workers=1")
+    return digest(str(folder / "local"))
+
+
+def test_by_two_workers(folder, reference):
+    launch(f"{RAW}/*", str(folder / "two"), "execution.workers=2")
+    assert digest(str(folder / "two")) == reference
+
+
+def test_by_slurm(folder, reference, slurm):
+    block = json.dumps(slurm["slurm"] | {"memory_gb": 2, "tasks_per_job": 2})
+    launch(f"{RAW}/*", str(folder / "slurm"), "execution.executor=slurm", f"execution.slurm={block}")
+    run = wait_for(str(folder / "slurm"), 1800)
+    assert run.state == "done", run.description.get("error")
+    assert digest(run.path) == reference
+
+
+def test_by_ray(folder, reference):
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'tamis[cluster]'")
+    launch(f"{RAW}/*", str(folder / "ray"), "execution.executor=ray", "execution.ray.tasks_per_job=2")
+    assert digest(str(folder / "ray")) == reference
+
+
+def test_on_a_store_that_fails(folder, reference, monkeypatch):
+    """One request in twenty is answered by an error or cut short. Names of files are other ones, so rows that hold them
+    are compared without."""
+    if not all(map(importlib.util.find_spec, ("moto", "s3fs", "flask"))):
+        pytest.skip("no S3 server here: pip install 'moto[server]' s3fs")
+    from tests.protocol_server import s3_server
+
+    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with s3_server() as (address, faults):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        fs, _ = files.filesystem_of("s3://crawl")
+        fs.mkdir("crawl")
+        for path in RAW.iterdir():
+            fs.put_file(str(path), f"crawl/raw/{path.name}")
+        faults.rate = 0.05
+        started = time.monotonic()
+        launch("s3://crawl/raw/*", "s3://crawl/run", "execution.workers=1")
+        seconds, injected = time.monotonic() - started, faults.faults.total()
+        faults.rate = 0.0
+        print(f"{faults.requests.total()} requests, {injected} of them failed, {seconds:.0f} s")
+        found = digest("s3://crawl/run")
+    assert injected > 0
+    assert found == reference
