@@ -1,8 +1,9 @@
-"""A million tasks on a thousand nodes, on paper: `python -m benchmarks.simulation [--run RUN] [--tasks 1000000]`.
+"""A million tasks on a thousand nodes, on paper: `python -m benchmarks.simulation TEXTS.parquet [--tasks 1000000]`.
 
 A simulation of one phase as the executor for Slurm does it, event by event. What is measured: how long tasks take beside
-each other (the sieve tasks of `--run`, drawn with replacement and scaled to `--task-seconds`), what a task costs beside
-its work and how long a worker needs to be ready (`benchmarks/overhead.py`). What is assumed, and may be set: how often
+each other (`NUM_MEASURED` of them, each of `MEASURED_BYTES` of pages drawn from `TEXTS`, through the rules of the recipe;
+drawn with replacement and scaled to `--task-seconds`), what a task costs beside its work and how long a worker needs to
+be ready (`benchmarks/overhead.py`). What is assumed, and may be set: how often
 nodes fail, how long they are gone, how many are slow and how slow, how often a task fails and is begun again, how long a
 round of jobs waits in the queue. Storage and network are taken to keep up.
 
@@ -18,6 +19,7 @@ import argparse
 import bisect
 import heapq
 import random
+import tempfile
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 DAY_S, HOUR_S = 86_400.0, 3_600.0
+NUM_MEASURED, MEASURED_BYTES = 120, 2 << 20
+STAGES = ["language", "gopher", "repetition", "c4", "fineweb", "pii", "nsfw", "quality"]
 Floats = npt.NDArray[np.float64]
 
 
@@ -160,17 +164,28 @@ def simulate(cluster: Cluster, durations: Floats, cpus: int, tasks_per_job: int,
     return _Simulation(cluster, durations, cpus, tasks_per_job, seed).run()
 
 
-def measured_durations(path: Path) -> Floats:
-    """Seconds of the sieve tasks of a finished run, each phase divided by its mean."""
+def measured_durations(texts: Path, seed: int) -> Floats:
+    """Seconds of tasks of a real run by one worker, the first of which may have loaded models."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     import pipeline
 
-    run = pipeline.open_run(str(path))
-    found = []
-    for phase in run.plan.phases:
-        if phase.kind == "sieve":
-            seconds = np.array([record.stats["task_seconds"] for record in run.records(phase)])
-            found.append(seconds / seconds.mean())
-    return np.concatenate(found)
+    pages = pq.read_table(texts, columns=["text"])["text"].to_pylist()
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as name:
+        raw = Path(name, "raw")
+        raw.mkdir()
+        for number in range(NUM_MEASURED):
+            drawn, size = [], 0
+            while size < MEASURED_BYTES:
+                drawn.append(rng.choice(pages))
+                size += len(drawn[-1].encode())
+            pq.write_table(pa.table({"text": drawn}), raw / f"{number:04d}.parquet")
+        spec = {"input": str(raw), "output": f"{name}/run", "stages": STAGES, "execution": {"task_bytes": 1}}
+        run = pipeline.run(spec, workers=1)
+        records = run.records(next(phase for phase in run.plan.phases if phase.kind == "sieve"))
+        return np.array([record.stats["task_seconds"] for record in records])[1:]
 
 
 SCENARIOS = {
@@ -190,17 +205,17 @@ SCENARIOS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, help="a finished run of at least 100 sieve tasks; else they are log-normal")
+    parser.add_argument("texts", type=Path, help="a Parquet file with a column text, real pages")
     parser.add_argument("--tasks", type=int, default=1_000_000)
     parser.add_argument("--task-seconds", type=float, default=55.0, help="1 GB of text at 18.2 MB/s")
-    parser.add_argument("--jobs", nargs="*", default=["1x1000", "16x1000", "16x250", "1x50", "1x10"], help="cpus x tasks")
+    parser.add_argument("--jobs", nargs="*", default=["1x1000", "16x1000", "16x250", "16x64"], help="cpus x tasks")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    shape = measured_durations(arguments.run) if arguments.run else rng.lognormal(-0.02, 0.2, 10_000)
+    shape = measured_durations(arguments.texts, arguments.seed)
     durations = rng.choice(shape, arguments.tasks) * arguments.task_seconds / shape.mean()
     spread = np.percentile(shape / shape.mean(), [1, 50, 99, 100])
-    print(f"{len(shape)} measured tasks; of the mean: 1 % {spread[0]:.2f}, median {spread[1]:.2f}, 99 % {spread[2]:.2f}")
+    print(f"{len(shape)} tasks; of the mean: 1 % {spread[0]:.2f}, median {spread[1]:.2f}, longest {spread[3]:.2f}")
     print("| | cores a job | tasks a job | hours | of ideal | tail, minutes | lost work | jobs cut off |\n|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, changes in SCENARIOS.items():
         for job in arguments.jobs:
