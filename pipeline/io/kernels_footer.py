@@ -37,7 +37,7 @@ def _field(data, at, number):
     if not 0 <= at < data.shape[0]:
         return number, int64(0), int64(-1)
     head = int64(data[at])
-    if head == 0:
+    if not head & 15:
         return number, int64(0), at + 1
     at += 1
     if head >> 4:
