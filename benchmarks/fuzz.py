@@ -1,11 +1,10 @@
 """Broken input: `python -m benchmarks.fuzz [--inputs 1020000] [--only NAME …] [--seconds 30] [--keep FOLDER]`.
 
 Valid inputs of everything that is read from outside (`benchmarks/fuzz_targets.py`) are broken at random and read. A
-finding is a process that dies, an input that takes longer than `--seconds`, one that makes the process grow by more
-than `MAX_BYTES`, an error that is no TamisError, a warning, or a broken promise about what was accepted. Every target
-has a worker process that its parent watches, one at a time; what is found is kept in `--keep`, and ends the command with
-exit code 1. Input number N of a target is the same in every run with the same `--seed`. Prints a table for
-docs/reliability.md.
+finding is a process that dies, an input that takes longer than `--seconds`, one that makes the process larger than
+`MAX_BYTES`, an error that is no TamisError, a warning, or a broken promise about what was accepted. Every target has
+a worker process that its parent watches, one at a time; what is found is kept in `--keep`, and the exit code is 1.
+Input number N of a target is the same in every run with the same `--seed`. Prints a table for docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ from typing import Any
 import psutil
 
 from benchmarks.fuzz_mutations import mutated
-from benchmarks.fuzz_targets import TARGETS, Target
+from benchmarks.fuzz_readers import Target
+from benchmarks.fuzz_targets import TARGETS
 
 POLL_S = 0.25
 START_S = 900.0
@@ -76,7 +76,9 @@ def try_input(target: Target, kind: str, content: bytes) -> tuple[bool, str | No
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename]
+        frames = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if "/site-packages/" not in frame.filename
+        ]
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
         words = re.sub(r"[^\s]*[/\d][^\s]*", "…", str(error).split("\n")[0])
         return False, f"{type(error).__name__} at {place}: {words[:100]}"
@@ -84,7 +86,7 @@ def try_input(target: Target, kind: str, content: bytes) -> tuple[bool, str | No
 
 def work(name: str, folder: str, seed: int, first: int, stop: int, state: Any, found: Any, log: str) -> None:
     """A worker: inputs `first` to `stop` of a target."""
-    file = open(log, "w")
+    file = open(log, "w")  # noqa: SIM115 it is written to when the process dies
     faulthandler.enable(file)
     faulthandler.register(signal.SIGUSR1, file)
     os.environ.update(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1")
@@ -189,7 +191,9 @@ def main() -> None:
             total, count = total + outcome.inputs, count + len(outcome.findings)
             rate = outcome.inputs / outcome.seconds
             share = outcome.accepted / outcome.inputs
-            print(f"| {target} | {outcome.inputs:,} | {share:.0%} | {rate:,.0f} | {len(outcome.findings)} |", flush=True)
+            print(
+                f"| {target} | {outcome.inputs:,} | {share:.0%} | {rate:,.0f} | {len(outcome.findings)} |", flush=True
+            )
             if outcome.findings:
                 keep(arguments.keep, target, arguments.seed, outcome)
     print(f"| all | {total:,} | | | {count} |")

@@ -1,9 +1,9 @@
 """What a task costs beside its work: `python -m benchmarks.overhead [--tasks 10000] [--executors local slurm ray]`.
 
-A run of as many tasks as there are files, each of one line for the stage `url`, which has no URL to look at, is launched with a tenth of
-the tasks and with all of them; the difference is free of what a launch costs once. On Slurm (of this one machine, as
-root) and Ray, a tenth and a hundredth of `--tasks`. Then the same work by one worker and by two, in turns: `--work-mb`
-of text through Gopher's rules and MinHash, in tasks of 2 MB.
+A run of as many tasks as there are files, each of one line for the stage `url`, which has no URL to look at, is
+launched with a tenth of the tasks and with all of them; the difference is free of what a launch costs once. On Slurm
+(of this one machine, as root) and Ray, a tenth and a hundredth of `--tasks`. Then the same work by one worker and by
+two, in turns: `--work-mb` of text through Gopher's rules and MinHash, in tasks of 2 MB.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         launch(spec(write_lines(folder / "first", 2), folder / "run", ["url", "gopher", "minhash"]))  # compiles
-        print("| executor | tasks a job | tasks | each takes | a launch with a tenth of them |\n|---|---:|---:|---:|---:|")
+        print(
+            "| executor | tasks a job | tasks | each takes | a launch with a tenth of them |\n|---|---:|---:|---:|---:|"
+        )
         if "local" in arguments.executors:
             for workers in (1, 2):
                 print(row(f"local, {workers} workers", arguments.tasks, folder, workers=workers), flush=True)
@@ -144,7 +146,10 @@ def main() -> None:
                     print(row("ray", count, folder, executor="ray", ray=block), flush=True)
         if arguments.work_mb:
             for what, found in efficiency(folder, arguments.work_mb, arguments.repeats).items():
-                print(f"two workers, {what}: {statistics.median(found):.0%} of linear ({min(found):.0%} to {max(found):.0%})")
+                print(
+                    f"two workers, {what}: {statistics.median(found):.0%} of linear "
+                    f"({min(found):.0%} to {max(found):.0%})"
+                )
 
 
 if __name__ == "__main__":

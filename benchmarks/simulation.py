@@ -1,16 +1,16 @@
 """A million tasks on a thousand nodes, on paper: `python -m benchmarks.simulation TEXTS.parquet [--tasks 1000000]`.
 
-A simulation of one phase as the executor for Slurm does it, event by event. What is measured: how long tasks take beside
-each other (`NUM_MEASURED` of them, each of `MEASURED_BYTES` of pages drawn from `TEXTS`, through the rules of the recipe;
-drawn with replacement and scaled to `--task-seconds`), what a task costs beside its work and how long a worker needs to
-be ready (`benchmarks/overhead.py`). What is assumed, and may be set: how often
-nodes fail, how long they are gone, how many are slow and how slow, how often a task fails and is begun again, how long a
-round of jobs waits in the queue. Storage and network are taken to keep up.
+A simulation of one phase as the executor for Slurm does it, event by event. What is measured: how long tasks take
+beside each other (`NUM_MEASURED` of them, each of `MEASURED_BYTES` of pages drawn from `TEXTS`, through the rules of
+the recipe; drawn with replacement and scaled to `--task-seconds`), what a task costs beside its work and how long a
+worker needs to be ready (`benchmarks/overhead.py`). What is assumed, and may be set: how often nodes fail, how long
+they are gone, how many are slow and how slow, how often a task fails and is begun again, how long a round of jobs
+waits in the queue. Storage and network are taken to keep up.
 
-A job has some cores of one node (`cpus`), a worker on each, and a number of tasks (`tasks_per_job`); `--jobs` are pairs of
-the two. A node that fails takes the tasks in the making with it; what is done is kept, and Slurm requeues its jobs, which
-do what is missing. A task that fails is begun again by the
-same job. *Ideal* is all work divided by all cores. Prints a table for docs/clusters.md.
+A job has some cores of one node (`cpus`), a worker on each, and a number of tasks (`tasks_per_job`); `--jobs` are
+pairs of the two. A node that fails takes the tasks in the making with it; what is done is kept, and Slurm requeues
+its jobs, which do what is missing. A task that fails is begun again by the same job. *Ideal* is all work divided by
+all cores. Prints a table for docs/clusters.md.
 """
 
 from __future__ import annotations
@@ -216,7 +216,10 @@ def main() -> None:
     durations = rng.choice(shape, arguments.tasks) * arguments.task_seconds / shape.mean()
     spread = np.percentile(shape / shape.mean(), [1, 50, 99, 100])
     print(f"{len(shape)} tasks; of the mean: 1 % {spread[0]:.2f}, median {spread[1]:.2f}, longest {spread[3]:.2f}")
-    print("| | cores a job | tasks a job | hours | of ideal | tail, minutes | lost work | jobs cut off |\n|---|---:|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| | cores a job | tasks a job | hours | of ideal | tail, minutes | lost work | jobs cut off |\n"
+        "|---|---:|---:|---:|---:|---:|---:|---:|"
+    )
     for name, changes in SCENARIOS.items():
         for job in arguments.jobs:
             cpus, share = map(int, job.split("x"))
@@ -224,7 +227,8 @@ def main() -> None:
             found = simulate(cluster, durations, cpus, share, arguments.seed)
             whole = found.ideal_s * cluster.num_nodes * cluster.cores
             print(
-                f"| {name} | {cpus} | {share} | {found.makespan_s / HOUR_S:.2f} | {found.makespan_s / found.ideal_s:.3f} "
+                f"| {name} | {cpus} | {share} "
+                f"| {found.makespan_s / HOUR_S:.2f} | {found.makespan_s / found.ideal_s:.2f} "
                 f"| {found.tail_s / 60:.1f} | {found.lost_s / whole:.2%} | {found.failures} |",
                 flush=True,
             )

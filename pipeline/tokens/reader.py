@@ -191,7 +191,11 @@ class _Part:
         with _as_written(self.table):
             table = pq.read_table(self.table, columns=["document_starts", "num_tokens"])
             column = table["document_starts"].combine_chunks()
-            starts, offsets, num_tokens = column.values.to_numpy(), column.offsets.to_numpy(), table["num_tokens"].to_numpy()
+            starts, offsets, num_tokens = (
+                column.values.to_numpy(),
+                column.offsets.to_numpy(),
+                table["num_tokens"].to_numpy(),
+            )
             _check_starts(starts, offsets, num_tokens, self.num_sequences, self.length)
         return starts, offsets, num_tokens
 

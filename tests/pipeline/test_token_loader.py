@@ -186,7 +186,9 @@ def test_places_of_documents_that_make_no_sense_are_told(tmp_path):
     for starts in ([3, 9], [0, 0], [0, LENGTH]):
         rows = [starts, *table["document_starts"].to_pylist()[1:]]
         column = pa.array(rows, table["document_starts"].type)
-        pq.write_table(table.set_column(table.schema.get_field_index("document_starts"), "document_starts", column), file)
+        pq.write_table(
+            table.set_column(table.schema.get_field_index("document_starts"), "document_starts", column), file
+        )
         with pytest.raises(RunError, match="the places of its documents make no sense"):
             pipeline.open_tokens(tmp_path)[0]
 

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import pytest
 
-import pipeline
 from pipeline.io import files
-from tests.pipeline.executors.test_clusters import ROOT, slurm, wait_for  # noqa: F401
+from tests.pipeline.executors.test_clusters import ROOT, slurm, wait_for
 
 __all__ = ["slurm"]
 RAW = ROOT / "data" / "quickstart" / "raw"
@@ -36,7 +35,7 @@ def launch(source: str, output: str, *settings: str) -> None:
 
 
 def digest(run: str) -> dict[str, str]:
-    """Checksum of every file of `documents/` and `tokens/`, and of the manifest of tokens but for the run's own path."""
+    """Checksum of every file of `documents/` and `tokens/`, but for the run's own path in them."""
     fs, root = files.filesystem_of(run)
     found = {}
     for name in (name for kind in ("documents", "tokens") for name in sorted(fs.find(f"{root}/{kind}"))):
@@ -78,8 +77,7 @@ def test_by_ray(folder, reference):
 
 
 def test_on_a_store_that_fails(folder, reference, monkeypatch):
-    """One request in twenty is answered by an error or cut short. Names of files are other ones, so rows that hold them
-    are compared without."""
+    """One request in twenty is answered by an error or cut short."""
     if not all(map(importlib.util.find_spec, ("moto", "s3fs", "flask"))):
         pytest.skip("no S3 server here: pip install 'moto[server]' s3fs")
     from tests.protocol_server import s3_server

@@ -27,7 +27,9 @@ def by_kernel(footer: bytes, levels=LEVELS) -> int:
     return check_footer(np.frombuffer(footer, np.uint8), *(np.array(part, np.int64) for part in levels))
 
 
-@pytest.mark.parametrize("options", [{}, {"data_page_version": "2.0", "write_page_index": True}, {"store_schema": False}])
+@pytest.mark.parametrize(
+    "options", [{}, {"data_page_version": "2.0", "write_page_index": True}, {"store_schema": False}]
+)
 def test_what_arrow_wrote_is_whole(options):
     footer = footer_of(**options)
     assert by_kernel(footer) == 0
@@ -36,7 +38,12 @@ def test_what_arrow_wrote_is_whole(options):
 
 @pytest.mark.parametrize(
     "levels",
-    [([0, 0, 1], [1, 0, 3], LEVELS[2]), ([0, 0], [1, 1], [0, 1]), ([0, 0, 1], [1, 1, 3], [0, 0, 1]), ([0] * 4, [1] * 4, [0] * 4)],
+    [
+        ([0, 0, 1], [1, 0, 3], LEVELS[2]),
+        ([0, 0], [1, 1], [0, 1]),
+        ([0, 0, 1], [1, 1, 3], [0, 0, 1]),
+        ([0] * 4, [1] * 4, [0] * 4),
+    ],
     ids=["levels", "fewer", "types", "more"],
 )
 def test_columns_that_its_row_groups_do_not_go_with(levels):

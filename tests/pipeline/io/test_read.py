@@ -378,7 +378,9 @@ def test_strings_beside_the_text_that_are_no_utf8_are_set_aside(tmp_path):
     bad = pa.array([b"ok", b"\xff", b"ok", b"ok"], pa.binary()).view(pa.string())
     tags = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), bad.take(pa.array([0, 0, 1, 0])))
     ids = pa.array([b"a", b"b", b"c", b"\xc0"], pa.binary()).view(pa.string())
-    pq.write_table(pa.table({"id": ids, "text": ["1", "2", "3", "4"], "url": bad, "tags": tags}), tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"id": ids, "text": ["1", "2", "3", "4"], "url": bad, "tags": tags}), tmp_path / "a.parquet"
+    )
     documents, rejected, _ = read(tmp_path / "a.parquet")
     assert [row["text"] for row in documents] == ["1"]
     assert [(record.offset, record.reason) for record in rejected] == [(i, "input.invalid_utf8") for i in (1, 2, 3)]
