@@ -161,10 +161,10 @@ def _watch(process: Any, state: Any, seconds: float) -> str | None:
     return None if process.exitcode == 0 else f"died: exit code {process.exitcode}"
 
 
-def keep(folder: Path, name: str, seed: int, outcome: Outcome) -> None:
+def keep(folder: Path, name: str, seed: int, outcome: Outcome, place: Path) -> None:
     """Write the inputs of findings, and say what they are."""
-    with tempfile.TemporaryDirectory() as place:
-        target = TARGETS[name][0](Path(place))
+    with tempfile.TemporaryDirectory(dir=place) as again:
+        target = TARGETS[name][0](Path(again))
         for number, (finding, numbers) in enumerate(outcome.findings.items()):
             print(f"{name}: {finding}: {len(numbers)} times, inputs {numbers[:MAX_KEPT]}", file=sys.stderr)
             for i in numbers[:MAX_KEPT]:
@@ -195,7 +195,7 @@ def main() -> None:
                 f"| {target} | {outcome.inputs:,} | {share:.0%} | {rate:,.0f} | {len(outcome.findings)} |", flush=True
             )
             if outcome.findings:
-                keep(arguments.keep, target, arguments.seed, outcome)
+                keep(arguments.keep, target, arguments.seed, outcome, Path(name))
     print(f"| all | {total:,} | | | {count} |")
     sys.exit(1 if count else 0)
 

@@ -96,7 +96,14 @@ def fasttext(folder: Path) -> Target:
         "quantised/output_too",
         "quantised/parts_of_three",
     )
-    seeds = [Seed("m.bin", save(folder, name).read_bytes()) for name in names]
+    models = folder.parent / "models"  # training gives another one every time
+    models.mkdir(exist_ok=True)
+    seeds = []
+    for name in names:
+        path = models / name.replace("/", "_")
+        if not path.exists():
+            path.write_bytes(save(folder, name).read_bytes())
+        seeds.append(Seed("m.bin", path.read_bytes()))
     batch = TextBatch.from_texts([*TEXTS, "abc def 的一 是 äöü", "ab " * 50])
 
     def judge(kind: str, content: bytes) -> bool:

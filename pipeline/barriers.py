@@ -43,8 +43,8 @@ def resolve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
     if not isinstance(barrier, Deduplication):
         files = [write_parts(run.path, f"{phase.directory}/resolution/{rank:05d}.bin", said, space.own.firsts)]
     elif num_partitions == 1:
-        found = clusters.all_at_once(barrier, space, said)
-        files = [write_parts(run.path, f"{phase.directory}/resolution/{rank:05d}.bin", found, space.own.firsts)]
+        step = clusters.Step(run, segment, phase, rank)
+        files = [step.write(*part) for part in clusters.all_at_once(barrier, space, said)]
     else:
         files = clusters.write_links(clusters.Step(run, segment, phase, rank), said)
     return finish(run, phase, rank, files, started, report)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +31,8 @@ from pipeline.io.write import Written
 from pipeline.phases import Phase
 from pipeline.plan import Segment
 from pipeline.records import check_files, read_records
-from pipeline.runs import Run
-from pipeline.sketches import Source, Space, bytes_of
+from pipeline.runs import SUPERSEDED, Run
+from pipeline.sketches import EVERYTHING, Source, Space, bytes_of
 from stages.contract import Deduplication
 from stages.dedup.components import (
     both_ways,
@@ -50,7 +51,11 @@ RANGE_EDGES = 1 << 24
 LINK_COLUMNS = ["address", "linked_to"]
 
 
-def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Table:
+Parts: TypeAlias = list[tuple[str, pa.Table, UInt64s]]
+"""Kinds of files, what is in them, and where the tasks that read them meet."""
+
+
+def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> Parts:
     """What is to be said of the documents of a corpus that is one partition."""
     links = between_two(links)
     labels = np.column_stack(components(edges_of(links)))
@@ -102,9 +107,9 @@ def collect(barrier: Deduplication, ranks: Sequence[tuple[Source, int]], labels:
     return concat(found)
 
 
-def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Table) -> pa.Table:
-    """What the stage says of whole clusters, with ids and runs of the documents kept. Clusters without a document of
-    this run are left out."""
+def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Table) -> Parts:
+    """What the stage says of whole clusters, with ids and runs of the documents kept; apart, what it says of documents
+    that earlier runs kept. Clusters without a document of this run are left out."""
     addresses, clusters = members["address"].to_numpy(), members["cluster"].to_numpy()
     own = addresses >= space.own.shift
     if len(space.sources) > 1:
@@ -119,8 +124,18 @@ def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Ta
     found = barrier.settle(members.drop_columns(["id"]), links.drop_columns(["cluster"]))
     kept, addresses = pc.coalesce(found["kept"], found["address"]).to_numpy(), members["address"].to_numpy()
     order = np.argsort(addresses)
-    ids = members["id"].take(pa.array(order[np.searchsorted(addresses, kept, sorter=order)]))
-    return found.append_column("kept_id", ids).append_column("kept_run", space.run_of(kept))
+
+    def id_of(wanted: UInt64s) -> pa.ChunkedArray:
+        return members["id"].take(pa.array(order[np.searchsorted(addresses, wanted, sorter=order)]))
+
+    found = found.append_column("kept_id", id_of(kept)).append_column("kept_run", space.run_of(kept))
+    own = found["address"].to_numpy() >= space.own.shift
+    parts = [("resolution", found.filter(pa.array(own)), space.own.firsts)]
+    if len(space.sources) > 1:
+        old = found.filter(pa.array(~own))
+        old = old.append_column("id", id_of(old["address"].to_numpy()))
+        parts.append((SUPERSEDED, old.append_column("run", space.run_of(old["address"].to_numpy())), EVERYTHING))
+    return parts
 
 
 @dataclass(frozen=True)
@@ -248,8 +263,20 @@ def _collect(step: Step) -> list[Written]:
 def _settle(step: Step) -> list[Written]:
     members = step.part(step.before, "members")
     links = [read_part(step.run.path, file, step.rank) for file in step.files(step.before, "links")]
-    found = settle(step.barrier, step.space, members, concat(links) if links else NO_LINKS)
-    return [step.write("resolution", found, step.space.own.firsts)]
+    parts = settle(step.barrier, step.space, members, concat(links) if links else NO_LINKS)
+    return [step.write(kind, table, firsts) for kind, table, firsts in parts]
+
+
+def read_superseded(run: Run, segment: Segment, schema: pa.Schema) -> pa.Table:
+    """What was said of documents that earlier runs kept, the oldest first, with their addresses in their own runs."""
+    assert segment.earlier
+    phase, space = segment.before[-1], Space.of(run, segment)
+    records = read_records(run.path, phase, range(phase.num_tasks or 0))
+    found = concat([read_all(run.path, record.file(SUPERSEDED)) for record in records]).sort_by("address")
+    for name in ("address", "kept"):
+        place = found.column_names.index(name)
+        found = found.set_column(place, name, space.own_address(found[name].combine_chunks()))
+    return found.select(schema.names).cast(schema)
 
 
 NO_LINKS = pa.table({name: pa.array([], pa.uint64()) for name in ["cluster", *LINK_COLUMNS]})

@@ -9,12 +9,13 @@ from itertools import chain
 import numpy as np
 import pyarrow as pa
 
+from pipeline.clusters import read_superseded
 from pipeline.io.write import ParquetSink, Written, open_written
 from pipeline.plan import Phase
 from pipeline.records import Record, check_files, commit, read_records
 from pipeline.rejected import REJECTED_SCHEMA
-from pipeline.runs import Run
-from pipeline.schemas import document_schema, duplicate_schema, final_document_schema, signal_schema
+from pipeline.runs import SUPERSEDED, Run
+from pipeline.schemas import document_schema, duplicate_schema, final_document_schema, signal_schema, superseded_schema
 from pipeline.stats import Stats, peak_memory_bytes
 from stages.contract import Deduplication
 from stages.errors import RunError
@@ -57,6 +58,9 @@ def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
         if isinstance(segment.barrier, Deduplication):
             schema = duplicate_schema(segment.barrier)
             tables[f"{DUPLICATES}/{segment.barrier.name}"] = schema, _all(run, records, DUPLICATES, schema)
+            if segment.earlier and rank == 0:
+                schema = superseded_schema(segment.barrier)
+                tables[f"{SUPERSEDED}/{segment.barrier.name}"] = schema, iter([read_superseded(run, segment, schema)])
     files = []
     for kind, (schema, parts) in tables.items():
         with ParquetSink(run.path, f"{kind}/{rank:05d}.parquet", schema) as sink:

@@ -26,7 +26,7 @@ from pipeline.lease import alone
 from pipeline.plan import Phase, Plan, make_plan, sketch_identity
 from pipeline.progress import CANCEL, Progress
 from pipeline.records import Record
-from pipeline.runs import Run, open_run
+from pipeline.runs import SUPERSEDED, Run, open_run
 from pipeline.tokens import pack
 from stages.errors import InputError, RunError
 
@@ -278,7 +278,8 @@ def before_phase(launched: Run, phase: Phase) -> None:
     decided: list[Any]
     folders: tuple[str, ...]
     if phase == plan.write:
-        folders, decided = (*KINDS, DUPLICATES), group_outputs(launched.records(plan.segments[-1].sieve), output_bytes)
+        folders = (*KINDS, DUPLICATES, SUPERSEDED)
+        decided = group_outputs(launched.records(plan.segments[-1].sieve), output_bytes)
     else:
         assert plan.tokens is not None
         shuffled = launched.records(plan.tokens.shuffle)

@@ -21,7 +21,10 @@ from stages.contract import Deduplication
 from stages.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.dataset as ds
+
+SUPERSEDED = "superseded"
 
 
 class Run:
@@ -141,7 +144,20 @@ class Run:
             )
         return self._dataset(f"duplicates/{stage}")
 
-    def _dataset(self, kind: str) -> ds.Dataset:
+    def superseded(self, stage: str) -> pa.Table:
+        """Documents that earlier runs have kept and one run over everything would not have, because documents of this
+        run have joined their clusters: `run`, `address` and `id` of each, and the document kept as in `duplicates`.
+        Without them, what this run and those it was held against have kept is what one run would have.
+
+        Raises ConfigError if the run has no such stage, or was not held against any.
+        """
+        known = [segment.stages[0].name for segment in self.plan.segments if segment.earlier]
+        if stage not in known:
+            held = ", ".join(known) or "none"
+            raise ConfigError(f"{self.path} held '{stage}' against no earlier run; stages that it did: {held}")
+        return self._dataset(f"{SUPERSEDED}/{stage}", 1).to_table()
+
+    def _dataset(self, kind: str, num_files: int | None = None) -> ds.Dataset:
         import pyarrow.dataset as ds
 
         from pipeline.io.files import filesystem_of
@@ -150,7 +166,7 @@ class Run:
         num_tasks = self.num_tasks(phase)
         if num_tasks is None:
             raise RunError(f"{self.path} is not finished; `tamis run` goes on where it stopped")
-        records = read_records(self.path, phase, range(num_tasks))
+        records = read_records(self.path, phase, range(num_tasks if num_files is None else num_files))
         fs, root = filesystem_of(self.path)
         return ds.dataset([f"{root}/{record.file(kind).path}" for record in records], filesystem=fs, format="parquet")
 

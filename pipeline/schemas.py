@@ -30,6 +30,14 @@ def duplicate_schema(stage: Deduplication) -> pa.Schema:
     return pa.schema([*head, ("kept_run", pa.string()), *measured])
 
 
+def superseded_schema(stage: Deduplication) -> pa.Schema:
+    """Documents that earlier runs have kept and one run over everything would not have: the `run`, `address` and `id`
+    of each, and as in `duplicate_schema`."""
+    shown = duplicate_schema(stage)
+    wanted = ("address", "id", "kept", "kept_id", "kept_run", "similarity", "cluster_size")
+    return pa.schema([("run", pa.string()), *(shown.field(name) for name in wanted if name in shown.names)])
+
+
 def signal_schema(stages: Sequence[Stage]) -> pa.Schema:
     """Id, address, signals, `dropped_by`."""
     head = [("id", pa.string()), ("address", pa.uint64())]

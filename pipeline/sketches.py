@@ -33,7 +33,7 @@ from stages.text.batch import TextBatch
 UInt64s = npt.NDArray[np.uint64]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that keys stay apart; makes the order of the columns count."""
-_EVERYTHING = np.zeros(1, np.uint64)
+EVERYTHING = np.zeros(1, np.uint64)
 
 
 class Sketch(NamedTuple):
@@ -125,7 +125,7 @@ def write_sketch(run: str, directory: str, rank: int, whole: Sketch, num_partiti
     files = [write_parts(run, f"{directory}/sketch/{rank:05d}.bin", whole.rows, key_firsts(num_partitions))]
     for kind, table in (("profiles", whole.profiles), ("folded", whole.folded)):
         if table is not None:
-            files.append(write_parts(run, f"{directory}/{kind}/{rank:05d}.bin", table, _EVERYTHING))
+            files.append(write_parts(run, f"{directory}/{kind}/{rank:05d}.bin", table, EVERYTHING))
     return files
 
 

@@ -264,7 +264,7 @@ class Deduplication(Barrier):
     def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
         """Who is kept of whole clusters: `address`, `kept` (uint64, of the same cluster; itself if it is kept; null for
         one that repeats none), columns of its own; a row for each document of this run that there is anything to be
-        said of.
+        said of, and for each that an earlier run has kept and one run over everything would not have.
 
         Args:
             members: all documents of some clusters, cluster by cluster and in order of preference: `cluster` (uint64),

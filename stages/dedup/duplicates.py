@@ -51,14 +51,16 @@ class Duplicates(Deduplication):
         return pa.table({"address": forest[:, 1], "linked_to": forest[:, 0]})
 
     def settle(self, members: pa.Table, links: pa.Table) -> pa.Table:
-        """In each cluster the first document in order of preference is kept: of an earlier run, one that it kept."""
+        """In each cluster the first document in order of preference is kept: of an earlier run, one that it kept.
+        Others that earlier runs kept are superseded: documents of this run have joined their clusters."""
         clusters, old = members["cluster"].to_numpy(), ~_mask(members["kept_before"].is_null())
         starts = cluster_starts(clusters)
         mine = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         eligible = ~old | _mask(pc.fill_null(members["kept_before"], False))
         kept = _first_true(starts, eligible)[mine]
         copies = np.bincount(mine, members["copies"].to_numpy(), minlength=len(starts) - 1)[mine]
-        return self.told(members, np.flatnonzero(~old), kept, copies)
+        superseded = old & eligible & (kept != np.arange(len(kept)))
+        return self.told(members, np.flatnonzero(~old | superseded), kept, copies)
 
     def told(self, members: pa.Table, rows: Int64s, kept: Int64s, sizes: npt.NDArray[Any]) -> pa.Table:
         """What `settle` says of some members, given the place of the kept document and the size of the cluster of

@@ -19,17 +19,17 @@ from stages.tokens.ids import Ids
 from stages.tokens.unicode_split import split_classes
 from stages.tokens.vocabulary import Vocabulary
 
-SHORT_SETS, LONG_SETS = 1 << 20, 1 << 15
-"""Sets of the two parts of the memo, of 64 and 256 bytes: 64 and 8 MiB."""
+SHORT_SETS, LONG_SETS = 1 << 20, 1 << 17
+"""Sets of the two parts of the memo, of 64 and 128 bytes: 64 and 16 MiB."""
 _SPARE = 8
 """Ids beyond the last that the kernel may write to."""
 
 
 class Memo:
-    """Pre-tokens met before, and their ids: 72 MiB, whatever passes through."""
+    """Pre-tokens met before, and their ids: 80 MiB, whatever passes through."""
 
     def __init__(self, short_sets: int = SHORT_SETS, long_sets: int = LONG_SETS) -> None:
-        self.parts = (np.zeros((short_sets, 2, 4), np.uint64), np.zeros((long_sets, 2, 16), np.uint64))
+        self.parts = (np.zeros((short_sets, 2, 4), np.uint64), np.zeros((long_sets, 2, 8), np.uint64))
 
     @property
     def num_bytes(self) -> int:

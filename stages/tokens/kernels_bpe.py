@@ -6,8 +6,8 @@ out. Keys are the bytes themselves, so an answer is never wrong.
 `short_memo`: `uint64[sets, 2, 4]`, for pre-tokens of at most 15 bytes and 6 ids: two words of key (the bytes, zeros,
 the length in the last byte), two of ids, three of 20 bits in each, and how many there are in the top four bits of the
 first. A set is one line of the processor's cache.
-`long_memo`: `uint64[sets, 2, 16]`, for those of at most 63 bytes and 21 ids: eight words of key alike, one with the
-number of ids, seven of ids.
+`long_memo`: `uint64[sets, 2, 8]`, alike, for those of 16 to 31 bytes and at most 12 ids: four words of key and four of
+ids.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls
@@ -16,13 +16,13 @@ from __future__ import annotations
 import numpy as np
 from numba import int32, int64, njit, types, uint8, uint32, uint64, void
 
-from stages.text.kernels import BYTES, INT64S, ONE, add_block, finish, load_block, load_rest
+from stages.text.kernels import BYTES, INT64S, ONE, add_block, load_block, load_rest
 from stages.tokens.kernels_borders import BORDERS, is_three, next_border
-from stages.tokens.kernels_merges import SHORT, find_token, merge_long, merge_short
+from stages.tokens.kernels_merges import ROOM, SHORT, find_token, merge_long, merge_short
 from stages.tokens.kernels_pretokens import SPLIT_CLASSES, fill_leads, split_window
 
 SHORT_BYTES, SHORT_IDS = 15, 6
-LONG_BYTES, LONG_IDS = 63, 21
+LONG_BYTES, LONG_IDS = 31, 12
 WINDOW = 1024
 """Pre-tokens that are split before they are encoded."""
 ID_BITS = 20
@@ -130,7 +130,18 @@ def _encode_pieces(data, low, border, high, tables, memo, scratch, out, o):
 
 
 @njit(inline="always")
-def _encode_long(data, low, high, tables, memos, key, scratch, out, o):
+def _long_key(data, low, high):
+    """Four words of key of a pre-token of 16 to LONG_BYTES bytes, and their hash. Reads 32 bytes."""
+    n = high - low
+    key_0, key_1 = load_block(data, low), load_block(data, low + 8)
+    key_2 = load_block(data, low + 16) & _LOW_MASKS[n - 16]
+    key_3 = load_block(data, low + 24) & _HIGH_MASKS[n - 16] | uint64(n) << _S56
+    h = add_block(add_block(_word_slot(key_0, key_1), key_2), key_3)
+    return key_0, key_1, key_2, key_3, h >> _S32
+
+
+@njit(inline="always")
+def _encode_long(data, low, high, tables, memos, scratch, out, o):
     """Ids of a pre-token that the short memo does not hold, in pieces if it has borders, else through the long memo;
     returns where they end."""
     n = high - low
@@ -139,38 +150,27 @@ def _encode_long(data, low, high, tables, memos, key, scratch, out, o):
         border = next_border(data, low, high, tables[8])
         if border < high:
             return _encode_pieces(data, low, border, high, tables, short_memo, scratch, out, o)
-    if n > LONG_BYTES:
+    if n > LONG_BYTES or n <= SHORT_BYTES or low + LONG_BYTES >= data.shape[0]:
         return _encode_new(data, low, high, tables, scratch, out, o)
-    h = uint64(n)
-    for k in range(8):
-        start = low + 8 * k
-        key[k] = uint64(0)
-        if start + 8 <= high:
-            key[k] = load_block(data, start)
-        elif start < high:
-            key[k] = load_rest(data, start, high)
-        h = add_block(h, key[k])
-    key[7] |= uint64(n) << _S56
-    slot = finish(h) & uint64(memo.shape[0] - 1)
+    key_0, key_1, key_2, key_3, h = _long_key(data, low, high)
+    slot = h & uint64(memo.shape[0] - 1)
     for place in range(2):
-        k = 0
-        while k < 8 and memo[slot, place, k] == key[k]:
-            k += 1
-        if k == 8:
-            count = int64(memo[slot, place, 8])
+        row = memo[slot, place]
+        if row[0] == key_0 and row[1] == key_1 and row[2] == key_2 and row[3] == key_3:
+            count = int64(row[4] >> _S60)
             for i in range(count):
-                ids = memo[slot, place, 9 + i // 3]
-                out[o + i] = uint32((ids >> uint64(ID_BITS * (i % 3))) & _ID_MASK)
+                out[o + i] = uint32((row[4 + i // 3] >> uint64(ID_BITS * (i % 3))) & _ID_MASK)
             return o + count
     first = o
     o = _encode_new(data, low, high, tables, scratch, out, o)
     if o - first <= LONG_IDS:
-        for k in range(16):
+        for k in range(8):
             memo[slot, 1, k] = memo[slot, 0, k]
-            memo[slot, 0, k] = key[k] if k < 8 else uint64(0)
-        memo[slot, 0, 8] = uint64(o - first)
+            memo[slot, 0, k] = uint64(0)
+        memo[slot, 0, 0], memo[slot, 0, 1], memo[slot, 0, 2], memo[slot, 0, 3] = key_0, key_1, key_2, key_3
+        memo[slot, 0, 4] = uint64(o - first) << _S60
         for i in range(o - first):
-            memo[slot, 0, 9 + i // 3] |= uint64(out[first + i]) << uint64(ID_BITS * (i % 3))
+            memo[slot, 0, 4 + i // 3] |= uint64(out[first + i]) << uint64(ID_BITS * (i % 3))
     return o
 
 
@@ -183,13 +183,14 @@ def _word_slot(key_0, key_1):
 
 
 @njit(inline="always")
-def _read_keys(data, start, stops, m, memo, window):
-    """Keys and hashes of the window's pre-tokens, and a first touch of their sets in the memo.
+def _read_keys(data, start, stops, m, memos, window):
+    """Keys and hashes of the window's pre-tokens, and a first touch of their sets in the memos.
 
     Nothing waits for what it reads from the memo here, so many of its lines are on their way at once. A pre-token that
     is too long has a key of zeros, which none in the memo has.
     """
-    mask = uint64(memo.shape[0] - 1)
+    memo, long_memo = memos
+    mask, long_mask = uint64(memo.shape[0] - 1), uint64(long_memo.shape[0] - 1)
     safe = data.shape[0] - 16
     touched = uint64(0)
     for k in range(m):
@@ -208,7 +209,10 @@ def _read_keys(data, start, stops, m, memo, window):
             key_1 |= uint64(n) << _S56
         h = _word_slot(key_0, key_1)
         window[0, k], window[1, k], window[2, k] = key_0, key_1, h
-        touched |= memo[h & mask, 0, 0]
+        if n <= SHORT_BYTES:
+            touched |= memo[h & mask, 0, 0]
+        elif n <= LONG_BYTES and start + LONG_BYTES < data.shape[0]:
+            touched |= long_memo[_long_key(data, start, stop)[4] & long_mask, 0, 0]
         start = stop
     window[5, 0] = touched
 
@@ -260,17 +264,17 @@ def _encode_misses(data, stops, tables, memo, window, misses, num_misses, scratc
 
 
 @njit
-def _encode_window(data, start, stops, m, tables, memo, window, misses, key, scratch, out, o):
+def _encode_window(data, start, stops, m, tables, memo, window, misses, scratch, out, o):
     """Ids of the pre-tokens that end at `stops[:m]`; returns where they end."""
     short_memo, words = memo[0], tables[4]
-    _read_keys(data, start, stops, m, short_memo, window)
+    _read_keys(data, start, stops, m, memo, window)
     num_misses = _recall(m, short_memo, words, window, misses)
     _encode_misses(data, stops, tables, short_memo, window, misses, num_misses, scratch, out[o:])
     for k in range(m):
         ids = window[3, k]
         count = int64(ids >> _S60)
         if count == 0:
-            o = _encode_long(data, start, stops[k], tables, memo, key, scratch, out, o)
+            o = _encode_long(data, start, stops[k], tables, memo, scratch, out, o)
         else:
             out[o] = uint32(ids & _ID_MASK)
             out[o + 1] = uint32((ids >> _S20) & _ID_MASK)
@@ -296,9 +300,9 @@ def encode(data, offsets, classes, tables, memo, out, out_offsets):
 
     Returns the number of ids.
     """
-    scratch, misses = np.empty((4, SHORT), np.int32), np.empty(WINDOW + 1, np.int64)
+    scratch, misses = np.empty((4, ROOM), np.int32), np.empty(WINDOW + 1, np.int64)
     window = np.empty((6, WINDOW), np.uint64)
-    stops, key, leads = np.empty(WINDOW, np.int64), np.empty(8, np.uint64), np.empty(256, np.uint8)
+    stops, leads = np.empty(WINDOW, np.int64), np.empty(256, np.uint8)
     fill_leads(classes, leads)
     o = out_offsets[0] = int64(0)
     for d in range(offsets.shape[0] - 1):
@@ -306,7 +310,7 @@ def encode(data, offsets, classes, tables, memo, out, out_offsets):
         while i < high:
             start = i
             m, i = split_window(data, i, high, classes, leads, stops)
-            o = _encode_window(data, start, stops, m, tables, memo, window, misses, key, scratch, out, o)
+            o = _encode_window(data, start, stops, m, tables, memo, window, misses, scratch, out, o)
         out_offsets[d + 1] = o
     return o
 

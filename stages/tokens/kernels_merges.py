@@ -26,6 +26,10 @@ from stages.text.kernels import BYTES, INT64S, ONE, digest
 
 SHORT = 64
 """Bytes from which on a pre-token is merged with a heap."""
+ROOM = 128
+"""Places for so many symbols, the two beside them, and as many as a scan reads at a time."""
+NO_ID = (1 << 20) - 1
+"""In place of an id that merges with none."""
 ABSENT = 0x7FFFFFFF
 """In place of an id: the two do not merge."""
 FREE = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -74,20 +78,21 @@ def find_token(data, low, high, slots, token_bytes, token_starts):
 def merge_short(data, low, high, byte_ids, byte_pairs, pairs, bits, scratch, out, o):
     """Ids of a pre-token of at most SHORT bytes into `out` from `o` on; returns where they end.
 
-    `scratch` is `int32[4, SHORT]`: the ids of the symbols; the symbol after each and the one before it; and, for what
-    each merges into with the one after it, `id * SHORT + place`, or ABSENT. The least of the last row is the next
-    merge; it is found sixteen at a time.
+    `scratch` is `int32[4, ROOM]`: the ids of the symbols; the symbol after each and the one before it; and, for what
+    each merges into with the one after it, `id * ROOM + place`, or ABSENT. The least of the last row is the next merge;
+    it is found sixteen at a time. The first and the last place hold no symbol, so that every symbol has neighbours.
     """
     n = high - low
-    size = (n + 15) & ~15
+    size = (n + 17) & ~15
     for k in range(n):
         byte = int64(data[low + k])
-        scratch[0, k], scratch[1, k], scratch[2, k], scratch[3, k] = byte_ids[byte], k + 1, k - 1, ABSENT
+        scratch[0, k + 1], scratch[1, k + 1], scratch[2, k + 1], scratch[3, k + 1] = byte_ids[byte], k + 2, k, ABSENT
         if k + 1 < n:
             token = byte_pairs[byte << 8 | int64(data[low + k + 1])]
             if token != ABSENT:
-                scratch[3, k] = token * SHORT + k
-    for k in range(n, size):
+                scratch[3, k + 1] = token * ROOM + k + 1
+    scratch[0, 0], scratch[3, 0], scratch[0, n + 1] = NO_ID, ABSENT, NO_ID
+    for k in range(n + 1, size):
         scratch[3, k] = ABSENT
     while True:
         least = int32(ABSENT)
@@ -96,21 +101,16 @@ def merge_short(data, low, high, byte_ids, byte_pairs, pairs, bits, scratch, out
                 least = min(least, scratch[3, block + k])
         if least == ABSENT:
             break
-        i, token = int64(least % SHORT), least // SHORT
-        j = int64(scratch[1, i])
+        i, token = int64(least % ROOM), least // ROOM
+        j, before = int64(scratch[1, i]), int64(scratch[2, i])
         after = int64(scratch[1, j])
-        scratch[0, i], scratch[1, i], scratch[3, i], scratch[3, j] = token, after, ABSENT, ABSENT
-        if after < n:
-            scratch[2, after] = i
-            merged = find_pair(pairs, bits, token, scratch[0, after])
-            if merged != ABSENT:
-                scratch[3, i] = merged * SHORT + i
-        if i > 0:
-            j = int64(scratch[2, i])
-            merged = find_pair(pairs, bits, scratch[0, j], token)
-            scratch[3, j] = ABSENT if merged == ABSENT else merged * SHORT + j
-    i = int64(0)
-    while i < n:
+        scratch[0, i], scratch[1, i], scratch[2, after], scratch[3, j] = token, after, i, ABSENT
+        merged = find_pair(pairs, bits, token, scratch[0, after])
+        scratch[3, i] = ABSENT if merged == ABSENT else merged * ROOM + i
+        merged = find_pair(pairs, bits, scratch[0, before], token)
+        scratch[3, before] = ABSENT if merged == ABSENT else merged * ROOM + before
+    i = int64(1)
+    while i <= n:
         out[o] = scratch[0, i]
         o += 1
         i = int64(scratch[1, i])
@@ -228,7 +228,7 @@ def fill_pairs(token_bytes, token_starts, byte_ids, slots, byte_pairs, pairs, bi
     FREE, `byte_pairs` with ABSENT, `bits` with zeros.
     """
     count = int64(0)
-    scratch, out = np.empty((4, SHORT), np.int32), np.empty(SHORT, np.uint32)
+    scratch, out = np.empty((4, ROOM), np.int32), np.empty(SHORT, np.uint32)
     for token in range(token_starts.shape[0] - 1):
         low, high = token_starts[token], token_starts[token + 1]
         if high - low < 2:

@@ -79,15 +79,31 @@ def test_one_after_the_other_keeps_what_one_run_keeps(folder, name, stages, part
     assert kept(c)
 
 
-def test_joined_clusters_keep_what_was_kept_before(folder) -> None:
+@pytest.mark.parametrize("partition_bytes", [10**9, 40_000])
+def test_joined_clusters_keep_what_was_kept_before_and_list_it(folder, partition_bytes) -> None:
     """Without a check, a cluster is all that is linked. Where a new document links two old ones that are kept already,
-    both stay, and it goes; one run over everything would keep one of the two."""
-    stages = [{"minhash": {"preset": "fineweb"}}]
-    whole = run(folder, "joined-whole", "*.jsonl", stages)
-    a = run(folder, "joined-a", "a*.jsonl", stages)
-    b = run(folder, "joined-b", "b*.jsonl", stages, ["joined-a"])
-    c = run(folder, "joined-c", "c*.jsonl", stages, ["joined-a", "joined-b"])
+    both stay, and it goes; the later of the two, which one run over everything would not keep, is superseded."""
+    stages, name = [{"minhash": {"preset": "fineweb"}}], f"joined-{partition_bytes}"
+    whole = run(folder, f"{name}-whole", "*.jsonl", stages, (), partition_bytes)
+    a = run(folder, f"{name}-a", "a*.jsonl", stages, (), partition_bytes)
+    b = run(folder, f"{name}-b", "b*.jsonl", stages, [f"{name}-a"], partition_bytes)
+    c = run(folder, f"{name}-c", "c*.jsonl", stages, [f"{name}-a", f"{name}-b"], partition_bytes)
     assert set(kept(whole)) < set(kept(a, b, c))
+    listed = [row for later in (b, c) for row in later.superseded("minhash").to_pylist()]
+    assert listed
+    assert sorted(set(kept(a, b, c)) - {int(row["id"]) for row in listed}) == kept(whole)
+    runs = {done.path: done for done in (a, b, c)}
+    for row in listed:
+        assert {row["run"], row["kept_run"]} <= {a.path, b.path}
+        (of_whole,) = (one for one in whole.signals.to_table().to_pylist() if one["id"] == row["id"])
+        assert of_whole["minhash.duplicate"]
+        for where, address, id_ in (("run", "address", "id"), ("kept_run", "kept", "kept_id")):
+            signals = runs[row[where]].signals.to_table().to_pylist()
+            (found,) = (one for one in signals if one["address"] == row[address])
+            assert found["id"] == row[id_]
+            assert found["dropped_by"] is None
+    with pytest.raises(ConfigError, match="against no earlier run"):
+        a.superseded("minhash")
     for row in whole.duplicates("minhash").to_table().to_pylist():
         if int(row["id"]) in kept(a, b, c) and row["duplicate"]:
             assert int(row["id"]) in kept(a, b), "a document of the last run joins nothing"

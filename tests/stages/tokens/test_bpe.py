@@ -147,7 +147,7 @@ def test_a_memo_of_any_state_gives_the_same_ids(encoder):
     first = ids_of(encoder, texts)
     assert first == ids_of(encoder, texts) == ids_of(Encoder(encoder.vocabulary), texts)
     assert len(encoder._memos) == 1
-    assert Memo().num_bytes == 72 << 20
+    assert Memo().num_bytes == 80 << 20
 
 
 def test_threads_share_an_encoder(encoder):
