@@ -110,10 +110,10 @@ def slurm() -> Iterator[dict[str, Any] | None]:
         subprocess.run([SCRIPT, "stop"], check=True)
 
 
-def row(executor: str, num_tasks: int, folder: Path, **execution: Any) -> str:
+def row(who: str, num_tasks: int, folder: Path, **execution: Any) -> str:
     each, launched = seconds_a_task(folder, num_tasks, **execution)
     share = execution.get("slurm", execution.get("ray", {})).get("tasks_per_job", "")
-    return f"| {executor} | {share} | {num_tasks:,} | {each * 1000:.1f} ms | {launched:.1f} s |"
+    return f"| {who} | {share} | {num_tasks:,} | {each * 1000:.1f} ms | {launched:.1f} s |"
 
 
 def main() -> None:
