@@ -38,7 +38,7 @@ try:
 except TamisError as error:
     sys.exit(str(error))
 """
-KINDS = ("documents", "signals", "rejected")
+KINDS = ("documents", "signals", "rejected", "shadow")
 MAX_LAUNCHES = 200
 GRACE_S = 120.0
 

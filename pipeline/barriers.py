@@ -119,24 +119,24 @@ def align(resolution: pa.Table, addresses: UInt64s) -> pa.Table:
     return resolution.take(pa.array(places, mask=~there))
 
 
-def read_kept(run: Run, phase: Phase, record: Record, columns: list[str]) -> Iterator[tuple[pa.Table, UInt64s]]:
-    """Documents that a sieve task kept, a row group at a time, with their addresses. Raises RunError when they and the
-    task's signals do not belong together."""
+def read_kept(run: Run, phase: Phase, record: Record, columns: list[str]) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Documents that a sieve task kept, a row group at a time, with `address`, `bytes` and `source` of each. Raises
+    RunError when they and the task's signals do not belong together."""
     check_files(run.path, phase, record)
     with open_written(run.path, record.file("signals")) as parquet:
-        signals = parquet.read(["address", "dropped_by"])
-    addresses = signals.filter(signals["dropped_by"].is_null())["address"].to_numpy()
+        signals = parquet.read(["address", "bytes", "source", "dropped_by"])
+    told = signals.filter(signals["dropped_by"].is_null()).drop_columns(["dropped_by"])
     file = record.file("documents")
-    if len(addresses) != file.rows:
+    if told.num_rows != file.rows:
         raise RunError(
-            f"{run.path}/{file.path} has {file.rows} documents, but the signals beside it say that {len(addresses)} "
+            f"{run.path}/{file.path} has {file.rows} documents, but the signals beside it say that {told.num_rows} "
             f"were kept; delete {run.path}/{phase.directory} to do its phase again"
         )
     with open_written(run.path, file) as parquet:
         start = 0
         for group in range(parquet.num_row_groups):
             table = parquet.read_row_group(group, columns)
-            yield table, addresses[start : start + table.num_rows]
+            yield table, told.slice(start, table.num_rows)
             start += table.num_rows
 
 

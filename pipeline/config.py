@@ -1,7 +1,8 @@
 """A run's config: YAML in, validated models out, every error with its line and the way out.
 
 A config may start from a preset (`extends: fineweb`, one of `configs/`, or a path relative to itself): its own keys
-replace the preset's, whole blocks at `stages`, key by key in `input` and `execution`. Paths of input and output are
+replace the preset's, whole blocks at `stages`, key by key in `input` and `execution`. A block `set:` has single values
+by their paths (`stages.gopher.word_count.min: 100`), as `--set` on the command line. Paths of input and output are
 relative to the current directory.
 """
 
@@ -15,13 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 import stages as registry
 from pipeline.executors.settings import Needs, Ray, Slurm
 from pipeline.io.input import SECRET, Input, has_secret
-from pipeline.yaml_lines import Located, parse
+from pipeline.overrides import apply_override, put
+from pipeline.yaml_lines import Located
 from pipeline.yaml_lines import Path as KeyPath
 from stages.contract import Bounds, Stage
 from stages.errors import ConfigError
@@ -32,7 +33,7 @@ LANGUAGE = "language.label"
 
 
 class Execution(BaseModel):
-    """How a run is done. Only `batch_bytes`, `seed`, `rejected_rate` and the sizes can change what is written."""
+    """How a run is done. Only `batch_bytes`, `seed`, the rates and the sizes can change what is written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -66,6 +67,9 @@ class Execution(BaseModel):
     rejected_rate: float = Field(0.01, ge=0, le=1)
     """Share of the dropped documents whose text is kept in `rejected/`; the first 20 of each rule in each task always
     are."""
+    shadow_rate: float = Field(0.01, ge=0, le=1)
+    """Share of the dropped documents that later stages go on to measure, for `shadow/`: what a looser bound would have
+    let through, and what would have become of it. Those of `rejected/`, as far as both rates reach."""
     seed: int = Field(0, ge=0)
     """Changes which documents a sample takes."""
 
@@ -107,7 +111,7 @@ def load_config(
         block = content.get("execution")
         content["execution"] = _over(_profile(profile), block if isinstance(block, Mapping) else {})
     for override in overrides:
-        _override(content, override)
+        apply_override(content, override)
     if input is not None:
         before = content.get("input")
         content["input"] = {**(before if isinstance(before, dict) else {}), "path": input}
@@ -148,6 +152,12 @@ def build_stages(specs: Sequence[str | Mapping[str, Any]]) -> list[Stage]:
     """Stages as a config's `stages:` has them. Raises ConfigError."""
     placed = _Checker(Located("", "stages")).stages(list(specs))
     return placed
+
+
+def read_input(fields: Mapping[str, Any]) -> Input:
+    """An `input:` block by itself. Raises ConfigError."""
+    checked: Input = _Checker(Located("", "input")).model(Input, fields, (), "input")
+    return checked
 
 
 def dump_config(config: Config) -> dict[str, Any]:
@@ -198,6 +208,19 @@ def _find(name: str, folder: Path) -> Path:
 def _extended(located: Located, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     """The content of a config over that of the preset it extends."""
     content = dict(located.content)
+    values = content.pop("set", None) or {}
+    content = _over_parent(located, content, seen)
+    if not isinstance(values, Mapping) or not all(isinstance(path, str) for path in values):
+        raise ConfigError(f"{located.place(('set',))}: set: has paths and values: `stages.gopher.word_count.min: 100`")
+    for path, value in values.items():
+        try:
+            put(content, path, value)
+        except ConfigError as error:
+            raise ConfigError(f"{located.place(('set', path))}: {error}") from error
+    return content
+
+
+def _over_parent(located: Located, content: dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
     parent = content.pop("extends", None)
     if parent is None:
         return content
@@ -216,46 +239,6 @@ def _extended(located: Located, seen: tuple[str, ...] = ()) -> dict[str, Any]:
     return base
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    """Apply one `--set a.b=c`."""
-    path, equals, text = override.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise ConfigError(f"--set {override}: write a path, `=` and a value: stages.gopher.word_count.min=100")
-    try:
-        value = parse(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: {text!r} is not a YAML value") from error
-    target: Any = content
-    if keys[0] == "stages":
-        if len(keys) < 3:
-            raise ConfigError(f"--set {override}: name a stage and a field: stages.gopher.word_count.min=100")
-        target, keys = _stage_fields(content, keys[1], override), keys[2:]
-    for key in keys[:-1]:
-        if not isinstance(target.get(key, {}), dict):
-            raise ConfigError(f"--set {override}: {key} is a value, there is nothing below it")
-        target[key] = dict(target.get(key) or {})
-        target = target[key]
-    target[keys[-1]] = value
-
-
-def _stage_fields(content: dict[str, Any], name: str, override: str) -> dict[str, Any]:
-    """The fields of the stage of that name, ready to be changed."""
-    entries = list(content.get("stages") or [])
-    content["stages"] = entries
-    found = []
-    for i, entry in enumerate(entries):
-        key, fields = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()), ("", {}))
-        fields = dict(fields or {})
-        found.append(str(fields.get("name") or key))
-        if found[-1] == name:
-            entries[i] = {key: fields}
-            return fields
-    near = difflib.get_close_matches(name, found, n=1)
-    hint = f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(found) or 'none'}."
-    raise ConfigError(f"--set {override}: the config has no stage '{name}'. {hint}")
-
-
 class _Checker:
     """Turns plain values into models, and pydantic's errors into ours."""
 
@@ -266,10 +249,8 @@ class _Checker:
         known = list(Config.model_fields)
         for key in content:
             if key not in known:
-                self._fail(
-                    (key,),
-                    f"there is no key '{key}'.{_near(key, [*known, 'extends'])} A config has: {', '.join(known)}",
-                )
+                near = _near(key, [*known, "extends", "set"])
+                self._fail((key,), f"there is no key '{key}'.{near} A config has: {', '.join(known)}")
         for key in ("input", "output", "stages"):
             if not content.get(key):
                 self._fail((key,), f"'{key}' is missing" + (" or empty" if key in content else ""))

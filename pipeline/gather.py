@@ -15,12 +15,19 @@ from pipeline.plan import Phase
 from pipeline.records import Record, check_files, commit, read_records
 from pipeline.rejected import REJECTED_SCHEMA
 from pipeline.runs import SUPERSEDED, Run
-from pipeline.schemas import document_schema, duplicate_schema, final_document_schema, signal_schema, superseded_schema
+from pipeline.schemas import (
+    HEAD,
+    document_schema,
+    duplicate_schema,
+    final_document_schema,
+    signal_schema,
+    superseded_schema,
+)
 from pipeline.stats import Stats, peak_memory_bytes
 from stages.contract import Deduplication
 from stages.errors import RunError
 
-KINDS = ("documents", "signals", "rejected")
+KINDS = ("documents", "signals", "rejected", "shadow")
 DUPLICATES = "duplicates"
 """The folder of the tables of deduplication stages, one folder each."""
 SET_ASIDE = "execution.set_aside"
@@ -53,6 +60,7 @@ def write_task(run: Run, phase: Phase, rank: int, report: Callable[[Stats], None
         "documents": (final_document_schema(incoming, stages), _documents(run, passes[-1])),
         "signals": (signal_schema(stages), _signals(run, list(zip(*passes, strict=True)))),
         "rejected": (REJECTED_SCHEMA, _all(run, chain(*passes), "rejected", REJECTED_SCHEMA)),
+        "shadow": (signal_schema(stages), _all(run, passes[-1], "shadow", signal_schema(stages))),
     }
     for segment, records in zip(run.plan.segments, passes, strict=True):
         if isinstance(segment.barrier, Deduplication):
@@ -105,7 +113,7 @@ def _signals(run: Run, passes: Sequence[tuple[Record, ...]]) -> Iterator[pa.Tabl
             for row in np.flatnonzero(places < 0).tolist():
                 reasons[row] = reasons[row] or SET_ASIDE
             spread = part.take(pa.array(places, mask=places < 0))
-            for name in part.column_names[2:-1]:
+            for name in part.column_names[len(HEAD) : -1]:
                 table = table.append_column(name, spread[name])
             for row, reason in zip(rows.tolist(), part["dropped_by"].to_pylist(), strict=True):
                 reasons[row] = reason

@@ -83,7 +83,7 @@ def run(
             return _submit(path, resolved, manifest, plan)
         launched = _prepare(path, resolved, manifest, plan)
         names = [stage.name for stage in resolved.stages]
-        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show, check)
+        progress = Progress(path, names, resolved.execution.max_errors, _num_workers(resolved), show, check, plan)
         _perform(launched, progress)
     show(progress)
     return Run(launched.path)

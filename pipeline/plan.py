@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from pipeline import sources
 from pipeline.config import Config
 from pipeline.earlier import Index, indexes_of, takes_part, with_their_own
 from pipeline.io.shards import Manifest, Shard
@@ -28,7 +29,7 @@ from stages.contract import Barrier, Deduplication, Fitted, Stage, Survey, Surve
 from stages.errors import ConfigError
 from stages.tokens.packing import Packing
 
-FORMAT = 4
+FORMAT = 5
 """Version of the files that tasks write; raised when they change."""
 
 
@@ -126,6 +127,7 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
     Raises ConfigError for a barrier that goes by a column which is not there, or cannot be compared, and for earlier
     runs that cannot be compared with.
     """
+    sources.check(config.input, manifest.schema)
     _check_columns(config.stages, manifest)
     tasks = tuple(group_shards(manifest.shards, config.execution.task_bytes))
     reads: dict[str, object] = {
@@ -138,7 +140,8 @@ def make_plan(config: Config, manifest: Manifest) -> Plan:
     }
     references = _reference_prints(config, reads)
     reference = Phase(0, "reference", _hash(references), 1) if references else None
-    reads |= {"tasks": [len(task) for task in tasks], "rejected_rate": config.execution.rejected_rate}
+    rates = {"rejected_rate": config.execution.rejected_rate, "shadow_rate": config.execution.shadow_rate}
+    reads |= {"tasks": [len(task) for task in tasks], **rates}
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     num_partitions = max(1, -(-num_bytes // config.execution.partition_bytes))
     runs = with_their_own(config.input.against, config.output)

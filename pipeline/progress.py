@@ -9,7 +9,9 @@ from typing import Any
 
 from pipeline import stats as counting
 from pipeline.io.files import exists, write_json
+from pipeline.plan import Plan
 from pipeline.stats import Stats
+from pipeline.waiting import waits
 from stages.errors import InputError
 
 WRITE_EVERY_S = 10.0
@@ -36,6 +38,8 @@ class Progress:
     num_workers: int
     show: Callable[[Progress], None] = lambda progress: None
     check: Callable[[], None] = lambda: None
+    plan: Plan | None = None
+    """If it is known, the snapshot says what stages wait for."""
     phase: str = ""
     num_tasks: int = 0
     num_done: int = 0
@@ -45,6 +49,7 @@ class Progress:
     num_deaths: int = 0
     state: str = "running"
     _finished: Stats = field(default_factory=dict)
+    _finished_light: Stats = field(default_factory=dict)
     _live: dict[int, Stats] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
     _phase_started: float = field(default_factory=time.monotonic)
@@ -53,14 +58,20 @@ class Progress:
 
     def __post_init__(self) -> None:
         self._finished = counting.empty(self.stage_names)
+        self._finished_light = counting.light(counting.empty(self.stage_names))
 
     def begin(self, phase: str, num_tasks: int, done: dict[int, Stats]) -> None:
         """A phase starts; `done` holds the stats of its tasks that earlier launches finished."""
         self.phase, self.num_tasks, self.num_done = phase, num_tasks, len(done)
         self.num_done_before = len(done)
         self._phase_started = time.monotonic()
-        self._finished = counting.merge([self._finished, *done.values()])
+        for stats in done.values():
+            self._add(stats)
         self.write()
+
+    def _add(self, stats: Stats) -> None:
+        counting.add(self._finished, stats)
+        counting.add(self._finished_light, counting.light(stats))
 
     @property
     def seconds(self) -> float:
@@ -76,8 +87,12 @@ class Progress:
         return len(self._live)
 
     def stats(self) -> Stats:
-        """Finished tasks and what the running ones have told so far."""
+        """Finished tasks and what the running ones have told so far, which is all but what is large."""
         return counting.merge([self._finished, *self._live.values()])
+
+    def light_stats(self) -> Stats:
+        """The same without what is large."""
+        return counting.merge([self._finished_light, *self._live.values()])
 
     def ready(self, seconds: float) -> None:
         self.compile_seconds = max(self.compile_seconds, seconds)
@@ -87,7 +102,7 @@ class Progress:
 
     def finish(self, rank: int, stats: Stats) -> None:
         self._live.pop(rank, None)
-        self._finished = counting.merge([self._finished, stats])
+        self._add(stats)
         self.num_done += 1
 
     def forget(self, rank: int) -> None:
@@ -97,7 +112,7 @@ class Progress:
     def poll(self) -> None:
         """Show, write when it is time, and stop a run whose input has too many bad records."""
         self.check()
-        check_rejected(self.stats(), self.max_errors, self.path)
+        check_rejected(self.light_stats(), self.max_errors, self.path)
         if time.monotonic() - self._looked >= LOOK_EVERY_S:
             self._looked = time.monotonic()
             if exists(f"{self.path}/{CANCEL}"):
@@ -112,8 +127,13 @@ class Progress:
         self._written = time.monotonic()
         write_json(f"{self.path}/stats.json", self.snapshot())
 
-    def snapshot(self) -> dict[str, Any]:
-        """`stats.json`: the merged stats and where the run stands."""
+    def _waits(self) -> dict[str, str]:
+        if self.plan is None or self.state != "running":
+            return {}
+        return waits(self.plan, self.phase, self.num_done, self.num_tasks)
+
+    def snapshot(self, *, light: bool = False) -> dict[str, Any]:
+        """`stats.json`: the merged stats and where the run stands; for a display without what is large."""
         return {
             "state": self.state,
             "phase": self.phase,
@@ -123,12 +143,13 @@ class Progress:
                 "total": self.num_tasks,
                 "running": self.num_live,
             },
+            "waits": self._waits(),
             "phase_seconds": round(self.phase_seconds, 3),
             "workers": self.num_workers,
             "worker_deaths": self.num_deaths,
             "wall_seconds": round(self.seconds, 3),
             "start_up_seconds": round(self.compile_seconds, 3),
-            **self.stats(),
+            **(self.light_stats() if light else self.stats()),
         }
 
 

@@ -41,7 +41,7 @@ def record_path(run: str, phase: Phase, rank: int) -> str:
 def commit(run: str, phase: Phase, rank: int, files: Iterable[Written], stats: Stats) -> Record:
     """A task's last act: write the record of what it has done."""
     record = Record(rank, phase.fingerprint, tuple(files), stats)
-    write_json(record_path(run, phase, rank), asdict(record))
+    write_json(record_path(run, phase, rank), asdict(record), compact=True)
     return record
 
 

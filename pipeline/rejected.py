@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import xxhash
 
 from pipeline.io.read import Rejected
 from pipeline.io.shards import ROW_BITS, Shard
@@ -34,22 +33,18 @@ class RejectedSample:
     """Which dropped documents are kept with their text: chosen by a hash of the text, and the first few of each
     rule."""
 
-    def __init__(self, shards: Sequence[Shard], rate: float, seed: int) -> None:
+    def __init__(self, shards: Sequence[Shard], rate: float) -> None:
         self._shards = shards
-        self._below = round(rate * 2**64)
-        self._seed = seed
+        self._rate = rate
         self._seen: Counter[str] = Counter()
 
     def of(self, lost: Dropped, addresses: npt.NDArray[np.uint64]) -> pa.Table:
         """Rows for those chosen; `addresses` are those of the whole batch."""
-        data, offsets = lost.batch.utf8.data, lost.batch.utf8.offsets
+        in_sample = lost.in_sample(self._rate)
         chosen = []
         for i, rule in enumerate(lost.rules):
             self._seen[rule] += 1
-            if (
-                self._seen[rule] <= ALWAYS_KEPT
-                or xxhash.xxh3_64_intdigest(data[offsets[i] : offsets[i + 1]].tobytes(), self._seed) < self._below
-            ):
+            if in_sample[i] or self._seen[rule] <= ALWAYS_KEPT:
                 chosen.append(i)
         picked = lost.batch.table.take(pa.array(chosen, pa.int64()))
         places = addresses[lost.rows[chosen]]

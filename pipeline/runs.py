@@ -123,8 +123,15 @@ class Run:
 
     @property
     def signals(self) -> ds.Dataset:
-        """Every document that was read: id, address, signals, `dropped_by` (null = kept)."""
+        """Every document that was read: id, address, bytes and source of the text that was read, signals, `dropped_by`
+        (null = kept)."""
         return self._dataset("signals")
+
+    @property
+    def shadow(self) -> ds.Dataset:
+        """A sample of the dropped documents, with the columns of `signals`: later stages went on to measure these, but
+        for those that have to know all documents."""
+        return self._dataset("shadow")
 
     @property
     def rejected(self) -> ds.Dataset:

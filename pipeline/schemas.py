@@ -30,6 +30,10 @@ def duplicate_schema(stage: Deduplication) -> pa.Schema:
     return pa.schema([*head, ("kept_run", pa.string()), *measured])
 
 
+HEAD = pa.schema([("id", pa.string()), ("address", pa.uint64()), ("bytes", pa.int64()), ("source", pa.string())])
+"""What every row about a document begins with: `bytes` are those of its text as it was read."""
+
+
 def superseded_schema(stage: Deduplication) -> pa.Schema:
     """Documents that earlier runs have kept and one run over everything would not have: the `run`, `address` and `id`
     of each, and as in `duplicate_schema`."""
@@ -39,6 +43,5 @@ def superseded_schema(stage: Deduplication) -> pa.Schema:
 
 
 def signal_schema(stages: Sequence[Stage]) -> pa.Schema:
-    """Id, address, signals, `dropped_by`."""
-    head = [("id", pa.string()), ("address", pa.uint64())]
-    return pa.schema([*head, *signal_types(stages).items(), ("dropped_by", pa.string())])
+    """`HEAD`, signals, `dropped_by`."""
+    return pa.schema([*HEAD, *signal_types(stages).items(), ("dropped_by", pa.string())])

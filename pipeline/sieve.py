@@ -10,13 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import xxhash
 
+from pipeline.counts import count_rules, count_signals
+from pipeline.histograms import Floats, edges_of
 from pipeline.stats import Stats, merge_counters
 from stages.contract import Barrier, Census, Fitted, Stage, Survey, SurveyedBarrier, decide, run_stage
+from stages.decisions import Mask
 from stages.errors import StageError, TamisError
 from stages.text.batch import TextBatch
 
@@ -28,6 +35,26 @@ class Dropped:
     rows: npt.NDArray[np.int64]
     rules: list[str]
     batch: TextBatch
+    seed: int = 0
+
+    @cached_property
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """A hash of each text, by which samples of dropped documents are taken."""
+        data, offsets = self.batch.utf8.data.data, self.batch.utf8.offsets.tolist()
+        found = [xxhash.xxh3_64_intdigest(data[low:high], self.seed) for low, high in pairwise(offsets)]
+        return np.array(found, np.uint64)
+
+    def in_sample(self, rate: float) -> npt.NDArray[np.bool_]:
+        """Which of them a sample of that rate takes; one of a higher rate takes them too."""
+        below = round(rate * 2**64)
+        return np.ones(len(self.rows), np.bool_) if below >= 2**64 else self.hashes < np.uint64(below)
+
+
+class Listener(Protocol):
+    """Hears of what stages drop, while it is there."""
+
+    def hear(self, number: int, lost: Dropped, after: TextBatch, places: npt.NDArray[np.int64]) -> None:
+        """The stage of that number dropped documents; they are at `places` of the batch that it left."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +88,23 @@ def column_types(stages: Sequence[Stage]) -> dict[str, pa.DataType]:
 
 
 def sieve(
-    batch: TextBatch, stages: Sequence[Stage], stats: Stats, given: Mapping[str, pa.Table] | None = None
+    batch: TextBatch,
+    stages: Sequence[Stage],
+    stats: Stats,
+    given: Mapping[str, pa.Table] | None = None,
+    *,
+    seed: int = 0,
+    listener: Listener | None = None,
+    edges: Mapping[str, Floats] | None = None,
 ) -> Sieved:
     """Run the stages over a batch and add what happened to `stats["stages"]`.
 
     Args:
         given: by the stage's name, what a Fitted stage (see `fit`) or a Census learned of the corpus; for a Barrier,
             which only comes first, what was resolved of the batch's documents.
+        seed: changes which dropped documents a sample takes.
+        listener: is told of dropped documents, with their text as the stage left it.
+        edges: those of the stages' histograms, if they are known.
 
     Raises StageError, naming the stage, when one fails.
     """
@@ -76,23 +113,33 @@ def sieve(
     reasons = np.full(num_rows, None, dtype=object)
     signals: dict[str, pa.Array] = {}
     dropped: list[Dropped] = []
-    for stage in stages:
+    edges = edges_of(stages) if edges is None else edges
+    for number, stage in enumerate(stages):
         started = time.perf_counter()
-        after, columns = _guarded(stage, batch, (given or {}).get(stage.name))
-        mask, rules = _verdict(stage, columns, after)
+        after, columns = guarded(stage, batch, (given or {}).get(stage.name))
+        verdicts = _verdicts(stage, columns, after)
+        mask, rules = _reasons(stage, verdicts, after.num_rows)
         for name, column in columns.items():
             signals[f"{stage.name}.{name}"] = _spread(column, rows, num_rows)
         counts = stats["stages"][stage.name]
-        _count(counts, stage, batch, after, mask, rules, columns)
+        sizes = np.diff(batch.utf8.offsets)
+        _count(counts, sizes, np.diff(after.utf8.offsets), mask, rules)
+        began = time.perf_counter()
+        count_rules(counts, stage, verdicts, sizes)
+        count_signals(counts, stage, columns, edges)
+        counting = time.perf_counter() - began
         if mask.any():
             lost = np.flatnonzero(mask)
-            dropped.append(Dropped(rows[lost], rules, batch.take(lost)))
+            dropped.append(Dropped(rows[lost], rules, batch.take(lost), seed))
+            if listener is not None:
+                listener.hear(number, dropped[-1], after, lost)
             reasons[rows[lost]] = rules
             kept = np.flatnonzero(~mask)
             rows, after = rows[kept], after.take(kept)
         batch = after
         merge_counters(counts, stage.counters())
-        counts["seconds"] += time.perf_counter() - started
+        counts["seconds"] += time.perf_counter() - started - counting
+        stats["statistics_seconds"] += counting
     return Sieved(batch, rows, signals, pa.array(reasons, pa.string()), dropped)
 
 
@@ -109,8 +156,8 @@ def fit(stages: Sequence[Stage], sample: TextBatch) -> dict[str, pa.Table]:
             references[stage.name] = stage.fit(sample)
         if isinstance(stage, (Barrier, Census)):
             continue
-        after, columns = _guarded(stage, sample, references.get(stage.name))
-        mask, _ = _verdict(stage, columns, after)
+        after, columns = guarded(stage, sample, references.get(stage.name))
+        mask, _ = _reasons(stage, _verdicts(stage, columns, after), after.num_rows)
         sample = after.take(np.flatnonzero(~mask)) if mask.any() else after
     return references
 
@@ -138,7 +185,8 @@ def _rehearse(stage: Stage, batch: TextBatch) -> None:
         run_stage(stage, batch, reference)
 
 
-def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
+def guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[TextBatch, dict[str, pa.Array]]:
+    """`run_stage`; raises StageError, naming the documents, when the stage fails."""
     try:
         return run_stage(stage, batch, given)
     except TamisError:
@@ -149,14 +197,17 @@ def _guarded(stage: Stage, batch: TextBatch, given: pa.Table | None) -> tuple[Te
         raise StageError(f"stage {stage.name} failed on {where}: {type(error).__name__}: {error}") from error
 
 
-def _verdict(stage: Stage, columns: dict[str, pa.Array], batch: TextBatch) -> tuple[npt.NDArray[np.bool_], list[str]]:
+def _verdicts(stage: Stage, columns: dict[str, pa.Array], batch: TextBatch) -> dict[str, Mask]:
+    """Documents that each rule of a stage drops, whatever the others say."""
+    return {} if stage.action == "annotate" else decide(stage, columns, batch.languages)
+
+
+def _reasons(stage: Stage, verdicts: dict[str, Mask], num_rows: int) -> tuple[Mask, list[str]]:
     """Mask of the documents to drop, and for each of them the rule: the first one violated in the order of the
     fields."""
-    dropped = np.zeros(batch.num_rows, np.bool_)
-    if stage.action == "annotate":
-        return dropped, []
-    rule_of = np.full(batch.num_rows, None, dtype=object)
-    for name, mask in decide(stage, columns, batch.languages).items():
+    dropped = np.zeros(num_rows, np.bool_)
+    rule_of = np.full(num_rows, None, dtype=object)
+    for name, mask in verdicts.items():
         rule_of[mask & ~dropped] = f"{stage.name}.{name}"
         dropped |= mask
     return dropped, list(rule_of[dropped])
@@ -173,23 +224,16 @@ def _spread(column: pa.Array, rows: npt.NDArray[np.int64], num_rows: int) -> pa.
 
 def _count(
     counts: Stats,
-    stage: Stage,
-    before: TextBatch,
-    after: TextBatch,
-    mask: npt.NDArray[np.bool_],
+    sizes: npt.NDArray[np.int64],
+    sizes_after: npt.NDArray[np.int64],
+    mask: Mask,
     rules: list[str],
-    columns: dict[str, pa.Array],
 ) -> None:
-    bytes_before, bytes_after = np.diff(before.utf8.offsets), np.diff(after.utf8.offsets)
-    counts["documents_in"] += before.num_rows
-    counts["bytes_in"] += int(bytes_before.sum())
+    counts["documents_in"] += len(sizes)
+    counts["bytes_in"] += int(sizes.sum())
     counts["documents_out"] += int((~mask).sum())
-    counts["bytes_out"] += int(bytes_after[~mask].sum())
-    for rule, size in zip(rules, bytes_before[mask].tolist(), strict=True):
+    counts["bytes_out"] += int(sizes_after[~mask].sum())
+    for rule, size in zip(rules, sizes[mask].tolist(), strict=True):
         of_rule = counts["dropped"].setdefault(rule, {"documents": 0, "bytes": 0})
         of_rule["documents"] += 1
         of_rule["bytes"] += size
-    for name, column in columns.items():
-        if column.null_count:
-            signal = f"{stage.name}.{name}"
-            counts["unmeasured"][signal] = counts["unmeasured"].get(signal, 0) + column.null_count

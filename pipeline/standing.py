@@ -11,6 +11,7 @@ from pipeline import stats as counting
 from pipeline.io.files import age_of, exists, write_json
 from pipeline.progress import WRITE_EVERY_S, check_rejected
 from pipeline.runs import Run
+from pipeline.waiting import waits
 
 SHARE = 20
 """Looking at all records may take one part in so many of the time between two looks."""
@@ -35,6 +36,7 @@ def standing(run: Run) -> dict[str, Any]:
         "state": description["state"],
         "phase": current,
         "tasks": {"done": done, "done_before": done, "total": num_tasks or 0, "running": 0},
+        "waits": waits(run.plan, current, done, num_tasks or 0) if description["state"] == "running" else {},
         "phase_seconds": 0.0,
         "workers": 0,
         "worker_deaths": 0,

@@ -139,8 +139,8 @@ def _columns_of(
     wanted = {"id": pa.string(), **{name: (types.get(name) or incoming[name]) for name in sorted(names)}}
     (record,) = read_records(run.path, segments[-1].sieve, [rank])
     yield _batch(pa.schema(list(wanted.items())).empty_table(), types), np.zeros(0, np.uint64)
-    for table, addresses in barriers.read_kept(run, segments[-1].sieve, record, list(wanted)):
-        yield _batch(table, types), addresses
+    for table, told in barriers.read_kept(run, segments[-1].sieve, record, list(wanted)):
+        yield _batch(table, types), told["address"].to_numpy()
 
 
 def _batch(table: pa.Table, types: dict[str, pa.DataType]) -> TextBatch:

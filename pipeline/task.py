@@ -7,7 +7,7 @@ depends on time, place or other tasks, so a task that was killed is run again an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -15,20 +15,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from pipeline import barriers, clusters, surveys
+from pipeline import barriers, clusters, shadow, sources, surveys
 from pipeline import stats as counting
+from pipeline.config import LANGUAGE
+from pipeline.counts import count_by_label, reached
 from pipeline.gather import write_task
+from pipeline.histograms import edges_of
 from pipeline.io.files import read_bytes_so_far
 from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
-from pipeline.records import Record, commit, read_records
+from pipeline.records import Record, check_files, commit, read_records
 from pipeline.references import read_references, reference_task
 from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
 from pipeline.schemas import document_schema, duplicate_schema, signal_schema
-from pipeline.sieve import Sieved, column_types, sieve
+from pipeline.shadow import Shadow
+from pipeline.sieve import Sieved, column_types, sieve, signal_types
 from pipeline.sketches import Sketch, fold, sketch, write_sketch
 from pipeline.stats import Stats
 from pipeline.tokens import pack, shuffle
@@ -44,8 +48,14 @@ class Portion:
     """Documents on their way through a segment, with their addresses; what could not be read beside them."""
 
     batch: TextBatch
-    addresses: npt.NDArray[np.uint64]
+    told: pa.Table
+    """`address`, `bytes` and `source` of each."""
     rejected: pa.Table | None = None
+
+    @property
+    def addresses(self) -> npt.NDArray[np.uint64]:
+        found: npt.NDArray[np.uint64] = self.told["address"].to_numpy()
+        return found
 
 
 def sieve_task(run: Run, phase: Phase, rank: int, report: Report, *, aside: bool = False) -> Record:
@@ -66,11 +76,14 @@ def sieve_task(run: Run, phase: Phase, rank: int, report: Report, *, aside: bool
             kind: stack.enter_context(ParquetSink(run.path, f"{phase.directory}/{kind}/{rank:05d}.parquet", schema))
             for kind, schema in task.schemas().items()
         }
+        if not aside:
+            task.carry_shadow(sinks)
         for portion in () if aside else task.portions():
             task.process(portion, sinks)
             task.stats["task_seconds"] = time.perf_counter() - started
             task.stats["peak_memory_bytes"] = counting.peak_memory_bytes()
-            report(task.stats)
+            report(counting.light(task.stats))
+        task.finish_shadow(sinks)
         began = time.perf_counter()
         files = [sink.close() for sink in sinks.values()]
         task.stats["output"]["seconds"] += time.perf_counter() - began
@@ -94,7 +107,8 @@ class _SieveTask:
         self.following = following[0] if following else None
         self.stats = counting.empty(stage.name for stage in self.stages)
         execution = run.config.execution
-        self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate, execution.seed)
+        self.sample = RejectedSample(run.manifest.shards, execution.rejected_rate)
+        self.edges = edges_of(self.stages)
         self.tallies: list[pa.Table] = []
         self.sketches: list[Sketch] = []
         """For the segment that follows."""
@@ -105,12 +119,17 @@ class _SieveTask:
         if conclude and not has_barrier:
             self.given[self.stages[0].name] = surveys.read_conclusion(run, conclude)
         self.resolution = barriers.Resolution.read(run, self.segment, rank) if has_barrier else None
+        self.shadow = Shadow(
+            self.stages, self.given, self.stats, rate=execution.shadow_rate, most_bytes=execution.batch_bytes
+        )
 
     def schemas(self) -> dict[str, pa.Schema]:
+        incoming, stages = self.run.manifest.schema, [*self.earlier, *self.stages]
         schemas = {
-            "documents": document_schema(self.run.manifest.schema, [*self.earlier, *self.stages]),
+            "documents": document_schema(incoming, stages),
             "signals": signal_schema(self.stages),
             "rejected": REJECTED_SCHEMA,
+            "shadow": shadow.shadow_schema(incoming, stages, is_last=self.following is None),
         }
         barrier = self.segment.barrier
         return schemas | {"duplicates": duplicate_schema(barrier)} if isinstance(barrier, Deduplication) else schemas
@@ -135,19 +154,42 @@ class _SieveTask:
                 _check_errors(self.stats, config.execution.max_errors, chunk)
                 addresses = chunk.rows.astype(np.uint64) | np.uint64(shard.index << ROW_BITS)
                 batch = TextBatch(chunk.table)
+                sizes = np.diff(batch.utf8.offsets)
                 self.stats["input"]["documents"] += batch.num_rows
-                self.stats["input"]["bytes"] += int(np.diff(batch.utf8.offsets).sum())
-                yield Portion(batch, addresses, unreadable(chunk.rejected, shard.index) if chunk.rejected else None)
+                self.stats["input"]["bytes"] += int(sizes.sum())
+                source = sources.of_table(config.input, batch.table, shard.path)
+                told = pa.table({"address": addresses, "bytes": sizes, "source": source})
+                yield Portion(batch, told, unreadable(chunk.rejected, shard.index) if chunk.rejected else None)
                 before = read_bytes_so_far()
 
     def _from_segment_before(self) -> Iterator[Portion]:
-        before = self.run.plan.segments[self.phase.segment - 1].sieve
-        (record,) = read_records(self.run.path, before, [self.rank])
+        before, record = self._before()
         schema = document_schema(self.run.manifest.schema, self.earlier)
         signals = column_types(self.earlier)
-        for table, addresses in barriers.read_kept(self.run, before, record, schema.names):
+        for table, told in barriers.read_kept(self.run, before, record, schema.names):
             measured = {name: table[name].combine_chunks() for name in signals}
-            yield Portion(TextBatch(table.drop_columns(list(signals)), measured), addresses)
+            yield Portion(TextBatch(table.drop_columns(list(signals)), measured), told)
+
+    def _before(self) -> tuple[Phase, Record]:
+        """The same task of the segment before."""
+        before = self.run.plan.segments[self.phase.segment - 1].sieve
+        (record,) = read_records(self.run.path, before, [self.rank])
+        return before, record
+
+    def carry_shadow(self, sinks: dict[str, ParquetSink]) -> None:
+        """Measure on what the segment before handed on of the dropped."""
+        if self.phase.segment:
+            before, record = self._before()
+            check_files(self.run.path, before, record)
+            self._write_shadow(self.shadow.carried(self.run.path, record.file("shadow"), self.earlier), sinks)
+
+    def finish_shadow(self, sinks: dict[str, ParquetSink]) -> None:
+        """Measure on what is left of the dropped."""
+        self._write_shadow(self.shadow.rest(), sinks)
+
+    def _write_shadow(self, measured: Iterable[TextBatch], sinks: dict[str, ParquetSink]) -> None:
+        for batch in measured:
+            sinks["shadow"].write(shadow.rows(batch, sinks["shadow"].schema))
 
     def process(self, portion: Portion, sinks: dict[str, ParquetSink]) -> None:
         """Run the stages over one batch and write what became of it."""
@@ -158,7 +200,11 @@ class _SieveTask:
         given = dict(self.given)
         if self.resolution is not None:
             given[self.stages[0].name] = self.resolution.of(portion.addresses)
-        sieved = sieve(portion.batch, self.stages, self.stats, given)
+        self.shadow.begin(portion.told)
+        seed = self.run.config.execution.seed
+        sieved = sieve(portion.batch, self.stages, self.stats, given, seed=seed, listener=self.shadow, edges=self.edges)
+        self._count(portion, sieved)
+        self._write_shadow(self.shadow.full(), sinks)
         began = time.perf_counter()
         for lost in sieved.dropped:
             sinks["rejected"].write(self.sample.of(lost, portion.addresses))
@@ -171,6 +217,24 @@ class _SieveTask:
         self.stats["output"]["seconds"] += time.perf_counter() - began
         if self._reduces:
             self._reduce(sieved.kept, portion.addresses[sieved.rows])
+
+    def _count(self, portion: Portion, sieved: Sieved) -> None:
+        """Count what became of a batch by source and by language."""
+        began = time.perf_counter()
+        is_first, is_last = self.phase.segment == 0, self.following is None
+        sizes, reasons = portion.told["bytes"].to_numpy(), sieved.dropped_by
+        source = portion.told["source"].combine_chunks()
+        count_by_label(self.stats["sources"], source, sizes, reasons, is_first=is_first, is_last=is_last)
+        own = [number for number, stage in enumerate(self.stages) if LANGUAGE in signal_types([stage])]
+        if own:
+            rows = np.flatnonzero(reached(reasons, self.stages[: own[0]]))
+            labels, sizes, reasons = sieved.signals[LANGUAGE].take(pa.array(rows)), sizes[rows], reasons.take(rows)
+        elif portion.batch.languages is None:
+            return
+        else:
+            labels = portion.batch.languages
+        count_by_label(self.stats["languages"], labels, sizes, reasons, is_first=bool(own), is_last=is_last)
+        self.stats["statistics_seconds"] += time.perf_counter() - began
 
     def _duplicates(self, portion: Portion, sieved: Sieved, told: pa.Table) -> pa.Table:
         """The documents of a batch that have duplicates, as `run.duplicates` shows them."""
@@ -241,9 +305,8 @@ def too_many_errors(count: int, max_errors: int, last: Rejected) -> str:
 
 
 def _write_kept(sieved: Sieved, portion: Portion, sinks: dict[str, ParquetSink]) -> None:
-    ids = portion.batch.table["id"]
-    columns = {"id": ids, "address": pa.array(portion.addresses), **sieved.signals, "dropped_by": sieved.dropped_by}
-    sinks["signals"].write(pa.table(columns))
+    head = {"id": portion.batch.table["id"], **{name: portion.told[name] for name in portion.told.column_names}}
+    sinks["signals"].write(pa.table({**head, **sieved.signals, "dropped_by": sieved.dropped_by}))
     documents = sieved.kept.with_columns(sieved.kept.signals)
     sinks["documents"].write(documents.table.select(sinks["documents"].schema.names))
 

@@ -22,11 +22,16 @@ from rich.text import Text
 
 from pipeline import stats as counting
 from pipeline.mixture import Mixture, print_mixture
+from pipeline.next_steps import next_commands
 from pipeline.numbers import duration, percent, short
 from pipeline.progress import Progress
 from pipeline.runs import Run
+from stages.contract import Stage
 
 LINE_EVERY_S = 10.0
+NARROW = 110
+"""Columns of a terminal that take a second line for the speed."""
+MAX_BAR = 60
 SLOWEST = "◂"
 READING, WRITING = "(reading)", "(writing)"
 
@@ -41,6 +46,7 @@ class Display:
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
         )
         self._next = 0.0
+        self._progress: Progress | None = None
 
     def __enter__(self) -> Self:
         if self._live and not self._quiet:
@@ -50,13 +56,18 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._live and not self._quiet:
+        if self._quiet:
+            return
+        if self._live:
             self._live.stop()
+        elif self._progress is not None:
+            print(line(self._progress.snapshot(light=True)), file=sys.stderr, flush=True)
 
     def __call__(self, progress: Progress) -> None:
+        self._progress = progress
         if self._quiet or time.monotonic() < self._next:
             return
-        snapshot = progress.snapshot()
+        snapshot = progress.snapshot(light=True)
         if self._live:
             self._next = time.monotonic() + 0.25
             self._live.update(picture(snapshot, self.console.width), refresh=True)
@@ -68,7 +79,8 @@ class Display:
 def line(snapshot: dict[str, Any]) -> str:
     """The state of a run as `key=value` pairs, for logs."""
     read, tasks = snapshot["input"], snapshot["tasks"]
-    seconds = max(snapshot["wall_seconds"], 1e-9)
+    seconds = max(snapshot["wall_seconds"] - snapshot["start_up_seconds"], 1e-9)
+    left = seconds_left(snapshot)
     pairs = {
         "state": snapshot["state"],
         "phase": snapshot["phase"],
@@ -77,8 +89,13 @@ def line(snapshot: dict[str, Any]) -> str:
         "kept": snapshot["output"]["documents"],
         "megabytes": round(read["bytes"] / 1e6, 1),
         "megabytes_per_s": round(read["bytes"] / 1e6 / seconds, 2),
+        "documents_per_s": round(read["documents"] / seconds, 1),
         "unreadable": counting.num_rejected(snapshot),
         "seconds": round(snapshot["wall_seconds"], 1),
+        "start_up_seconds": round(snapshot["start_up_seconds"], 1),
+        **({} if left is None else {"phase_seconds_left": round(left)}),
+        "peak_megabytes": round(snapshot["peak_memory_bytes"] / 1e6),
+        **({"waiting": ",".join(snapshot["waits"])} if snapshot.get("waits") else {}),
     }
     return " ".join(f"{key}={value}" for key, value in pairs.items())
 
@@ -88,23 +105,37 @@ def picture(snapshot: dict[str, Any], width: int) -> RenderableType:
     return Group(_head(snapshot, width), stage_table(snapshot, width), _foot(snapshot))
 
 
+def seconds_left(snapshot: dict[str, Any]) -> float | None:
+    """How long the phase may still take, by the speed of its tasks so far; None while nobody can tell."""
+    tasks = snapshot["tasks"]
+    begun = tasks["done"] + tasks["running"] / 2  # a running task is, on average, half done
+    fresh = begun - tasks["done_before"]
+    if snapshot["state"] != "running" or fresh <= 0 or tasks["total"] <= tasks["done"]:
+        return None
+    return float(snapshot["phase_seconds"] * (tasks["total"] - begun) / fresh)
+
+
 def _head(snapshot: dict[str, Any], width: int) -> RenderableType:
     tasks, read = snapshot["tasks"], snapshot["input"]
     seconds = max(snapshot["wall_seconds"] - snapshot["start_up_seconds"], 1e-9)
-    done, total = tasks["done"], tasks["total"]
-    begun = done + tasks["running"] / 2  # a running task is, on average, half done
-    speed = f"{short(read['documents'] / seconds)} docs/s  {short(read['bytes'] / seconds, 'B/s')}"
-    left = ""
-    fresh = begun - tasks["done_before"]
-    if snapshot["state"] == "running" and fresh > 0 and total > done:
-        left = f"  about {duration(snapshot['phase_seconds'] * (total - begun) / fresh)} left"
+    left = seconds_left(snapshot)
+    place = f"{tasks['done']}/{tasks['total']} tasks" + ("" if left is None else f"  about {duration(left)} left")
+    speed = (
+        f"{short(read['documents'])} docs  {short(read['documents'] / seconds)} docs/s  "
+        f"{short(read['bytes'] / seconds, 'B/s')}"
+    )
+    is_narrow = width < NARROW
     bar = Table.grid(padding=(0, 1))
     bar.add_row(
         Text(snapshot["phase"] or "starting", style="bold"),
-        ProgressBar(total=max(total, 1), completed=begun, width=max(min(width - 70, 40), 8)),
-        f"{done}/{total} tasks  {short(read['documents'])} docs  {speed}{left}",
+        ProgressBar(
+            total=max(tasks["total"], 1),
+            completed=tasks["done"] + tasks["running"] / 2,
+            width=max(min(width - (60 if is_narrow else 90), 40), 8),
+        ),
+        place if is_narrow else f"{place}  {speed}",
     )
-    return bar
+    return Group(bar, Text(speed)) if is_narrow else bar
 
 
 def stage_table(snapshot: dict[str, Any], width: int) -> Table:
@@ -138,7 +169,9 @@ def stage_table(snapshot: dict[str, Any], width: int) -> Table:
     read = snapshot["input"]["documents"]
     row(READING, read, read, "")
     for name, counts in stages.items():
-        row(name, counts["documents_in"], counts["documents_out"], _top_reason(name, counts))
+        told = snapshot.get("waits", {}).get(name)
+        reason = told if told and not counts["documents_in"] else _top_reason(name, counts)
+        row(name, counts["documents_in"], counts["documents_out"], reason)
     kept = snapshot["output"]["documents"]
     row(WRITING, kept, kept, "")
     return table
@@ -148,7 +181,7 @@ def _top_reason(stage: str, counts: dict[str, Any]) -> str:
     if not counts["dropped"]:
         return ""
     rule, lost = max(counts["dropped"].items(), key=lambda item: item[1]["documents"])
-    return f"{rule.removeprefix(stage + '.')} {short(lost['documents'])}"
+    return f"{short(lost['documents'])} {rule.removeprefix(stage + '.')}"
 
 
 def _foot(snapshot: dict[str, Any]) -> Text:
@@ -192,7 +225,7 @@ def funnel(snapshot: dict[str, Any], width: int) -> RenderableType:
     for name in ("stage", "documents", "kept", "text", "kept", ""):
         table.add_column(name, justify="left" if name in ("stage", "") else "right", no_wrap=True)
     read = snapshot["input"]
-    bar_width = max(width - 62, 4)
+    bar_width = min(max(width - 62, 4), MAX_BAR)
 
     def row(name: str, documents: int, size: int, before: tuple[int, int]) -> None:
         share = documents / read["documents"] if read["documents"] else 0
@@ -221,7 +254,11 @@ def reasons(snapshot: dict[str, Any]) -> RenderableType:
 
 
 def print_outcome(
-    snapshot: dict[str, Any], path: str, console: Console, mixtures: Mapping[str, Mixture] | None = None
+    snapshot: dict[str, Any],
+    path: str,
+    console: Console,
+    mixtures: Mapping[str, Mixture] | None = None,
+    stages: Sequence[Stage] = (),
 ) -> None:
     """What `tamis run` ends with: funnel, reasons, mixes, unreadable records, where it all lies, what to do next."""
     console.print(funnel(snapshot, console.width))
@@ -245,19 +282,8 @@ def print_outcome(
     for told in encoders(snapshot):
         console.print(told, highlight=False, soft_wrap=True)
     console.print("\nNext:", highlight=False)
-    for command in next_commands(snapshot, path):
+    for command in next_commands(snapshot, path, stages):
         console.print(f"  {command}", highlight=False, markup=False, soft_wrap=True)
-
-
-def next_commands(snapshot: dict[str, Any], path: str) -> Sequence[str]:
-    """Three commands that go on from a finished run."""
-    found = [f"tamis status {shlex.quote(path)}"]
-    top = next(iter(counting.dropped(snapshot)), None)
-    if top:
-        stage = top.split(".")[0]
-        found.append(f"tamis stages {stage}    # what {top} means")
-    found.append(f'python -c "import pipeline; print(pipeline.open_run({path!r}).rejected.head(5))"')
-    return found
 
 
 def list_set_aside(tasks: Sequence[dict[str, Any]], path: str) -> str:

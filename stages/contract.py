@@ -42,6 +42,7 @@ from stages.decisions import (
     Score,
     Signal,
 )
+from stages.evidence import Span
 from stages.text.batch import TextBatch
 
 __all__ = [
@@ -121,6 +122,10 @@ class Stage(BaseModel, ABC):
         """What it has done since it was last asked, beyond documents, bytes and seconds; added to its stats. Of names
         that begin with `peak_` the largest counts."""
         return {}
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        """Where in a text the evidence for a signal stands, for people; none where it is the whole text."""
+        return []
 
     @classmethod
     def signals(cls) -> dict[str, Signal]:

@@ -271,9 +271,15 @@ class AtomicFile:
         return False
 
 
-def write_json(path: str, content: Any) -> None:
+def write_text(path: str, text: str) -> None:
+    """Write a file in one step."""
+    _write(path, text.encode())
+
+
+def write_json(path: str, content: Any, *, compact: bool = False) -> None:
     """Write a JSON file, atomically."""
-    encoded = json.dumps(content, indent=1, default=str).encode() + b"\n"
+    layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    encoded = json.dumps(content, default=str, **layout).encode() + b"\n"
     again(filesystem_of(path)[0], f"{path} cannot be written", lambda: _write(path, encoded))
 
 

@@ -30,6 +30,9 @@ class Input(BaseModel):
     """Column that names a document. Where there is none, ids are made from file name and place."""
     url: str | None = "url"
     """Column that holds the address of a page, if there is one."""
+    source: str | None = "source"
+    """Column that says where a document is from (a site, a crawl, a data set), by which it is counted; the path of its
+    file where there is no such column, or for `null`."""
     extract: Literal["resiliparse", "trafilatura"] = "resiliparse"
     """What turns HTML into text: resiliparse is fast; trafilatura is more precise and about ten times slower."""
     max_document_bytes: int = Field(10_000_000, gt=0)

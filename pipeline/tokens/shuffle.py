@@ -118,7 +118,8 @@ def _keyed(run: Run, rank: int) -> Iterator[tuple[pa.Table, npt.NDArray[np.float
     clusters = _read_clusters(run) if phases.clusters else None
     (record,) = read_records(run.path, sieve, [rank])
     names = ["id", "text", phases.ids, *filter(None, (phases.loss_mask, phases.copies))]
-    for table, addresses in barriers.read_kept(run, sieve, record, names):
+    for table, told in barriers.read_kept(run, sieve, record, names):
+        addresses = told["address"].to_numpy()
         batch = TextBatch(table.select(["id", "text"]))
         texts = _text_hashes(batch)
         ids = _hashes(table["id"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Bounds, Count, Fact, Flag, Map, Signals
+from stages.evidence import MOST, Span
 from stages.text.batch import TextBatch
 
 LOREM_IPSUM, JAVASCRIPT = "lorem ipsum", "javascript"
@@ -82,6 +85,17 @@ class C4(Map):
             "policy_line_count": counts[:, kernels.POLICY],
             "citation_count": counts[:, kernels.CITATIONS],
         }
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        phrases = {
+            "lorem_ipsum": (LOREM_IPSUM,),
+            "curly_bracket": ("{",),
+            "javascript_line_count": (JAVASCRIPT,),
+            "policy_line_count": POLICIES,
+        }.get(signal, ())
+        pattern = "|".join(map(re.escape, phrases))
+        marks = re.finditer(pattern, text, re.IGNORECASE | re.ASCII) if pattern else ()
+        return [Span(*found.span(), found.group().lower()) for found in marks][:MOST]
 
 
 def _bytes(text: str) -> npt.NDArray[np.uint8]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.contract import Bounds, Count, Filter, Ratio, Signals
+from stages.evidence import MOST, Span, lines_of, repeated
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.text.batch import TextBatch
 
@@ -51,3 +52,15 @@ class FineWeb(Filter):
             "duplicate_line_char_ratio": ratio(counts[:, 2], num_chars),
             "newline_ratio": ratio(newlines, batch.words.count),
         }
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        if signal == "duplicate_line_char_ratio":
+            return repeated(lines_of(text), "repeated line")
+        lines = [(place, line) for place, line in lines_of(text) if line.strip()]
+        found = []
+        for place, line in lines:
+            if signal == "short_line_ratio" and len(line) <= self.max_short_line_chars:
+                found.append(Span(place, place + len(line), "short line"))
+            if signal == "terminated_line_ratio" and line[-1] not in ".?!。！？":
+                found.append(Span(place, place + len(line), "no end of a sentence"))
+        return found[:MOST]

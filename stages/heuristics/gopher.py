@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from stages.contract import Bounds, Chars, Count, Filter, Ratio, Signals
+from stages.evidence import MOST, Span
 from stages.heuristics.ratios import ratio, sum_per_document
 from stages.text.batch import TextBatch
 from stages.text.views import Lines, hash_word
@@ -60,6 +63,17 @@ class Gopher(Filter):
             "alpha_word_ratio": ratio(counts[:, 2], words.count),
             "stop_word_count": self._count_stop_words(batch),
         }
+
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        patterns = {
+            "hash_ratio": r"#+",
+            "ellipsis_ratio": r"\.\.\.|…",
+            "bullet_line_ratio": r"(?m)^\s*[•-].*$",
+            "ellipsis_line_ratio": r"(?m)^.*(?:\.\.\.|…)\s*$",
+            "alpha_word_ratio": r"[^\w\s]+|\b\d+\b",
+        }
+        marks = re.finditer(patterns[signal], text) if signal in patterns else ()
+        return [Span(*found.span(), signal.replace("_", " ")) for found in marks if found.end() > found.start()][:MOST]
 
     def _count_stop_words(self, batch: TextBatch) -> pa.Array:
         from stages.heuristics import kernels_counts as kernels

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import numpy as np
 
 from stages.contract import Bounds, Count, Filter, Ratio, Signals
+from stages.evidence import MOST, Span, lines_of, repeated
 from stages.heuristics.ratios import ratio
 from stages.text.batch import TextBatch
 
@@ -64,6 +68,19 @@ class Repetition(Filter):
             **{f"{name}_char_ratio": ratio(ngrams[:, i], chars) for i, name in enumerate(sizes)},
         }
 
+    def evidence(self, text: str, signal: str) -> list[Span]:
+        """Words are split more simply than they are measured: at all that is no letter, mark or digit."""
+        if "line" in signal:
+            return repeated(lines_of(text), "repeated line")
+        if "paragraph" in signal:
+            parts = [(found.start(), found.group()) for found in re.finditer(r"(?:[^\n]|\n(?!\n))+", text)]
+            return repeated(parts, "repeated paragraph")
+        size = re.search(r"_(\d+)gram", signal)
+        if size is None:
+            return []
+        words = [(found.group().casefold(), *found.span()) for found in re.finditer(r"\w+", text)]
+        return _ngrams(words, int(size[1]), is_top=signal.startswith("top"))
+
     def _paragraphs(self, batch: TextBatch) -> Signals:
         from stages.heuristics import kernels_counts as kernels
 
@@ -93,3 +110,23 @@ class Repetition(Filter):
             "duplicate_line_ratio": ratio(counts[:, 1], counts[:, 0]),
             "duplicate_line_char_ratio": ratio(counts[:, 2], batch.num_chars),
         }
+
+
+def _ngrams(words: list[tuple[str, int, int]], size: int, *, is_top: bool) -> list[Span]:
+    """Where the most frequent sequence of words stands, or every sequence that stood before."""
+    grams = [tuple(word for word, _, _ in words[i : i + size]) for i in range(len(words) - size + 1)]
+    if not grams:
+        return []
+    counts = Counter(grams)
+    top = counts.most_common(1)[0][0]
+    seen: set[tuple[str, ...]] = set()
+    found: list[Span] = []
+    i = 0
+    while i < len(grams) and len(found) < MOST:
+        is_evidence = grams[i] == top if is_top else grams[i] in seen
+        if is_evidence:
+            note = f"{counts[grams[i]]} times" if is_top else "seen before"
+            found.append(Span(words[i][1], words[i + size - 1][2], note))
+        seen.add(grams[i])
+        i += size if is_evidence else 1
+    return found

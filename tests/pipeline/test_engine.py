@@ -19,7 +19,7 @@ from tests.corpus import write_jsonl
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["exact", "gopher", "repetition", {"c4": {"terminal_punctuation": False}}, "fineweb", "minhash"]
-KINDS = ("documents", "signals", "rejected", "duplicates/exact", "duplicates/minhash")
+KINDS = ("documents", "signals", "rejected", "shadow", "duplicates/exact", "duplicates/minhash")
 
 
 def digest(run: Path) -> dict[str, str]:
@@ -41,7 +41,13 @@ def config(folder: Path, name: str) -> dict:
         "input": {"path": str(folder / "*.jsonl"), "shard_bytes": 150_000},
         "output": str(folder / name),
         "stages": STAGES,
-        "execution": {"task_bytes": 1, "batch_bytes": 40_000, "output_bytes": 300_000, "rejected_rate": 0.5},
+        "execution": {
+            "task_bytes": 1,
+            "batch_bytes": 40_000,
+            "output_bytes": 300_000,
+            "rejected_rate": 0.5,
+            "shadow_rate": 0.3,
+        },
     }
 
 
@@ -132,6 +138,10 @@ def test_killed_workers_and_a_killed_launch_change_no_byte(folder, reference):
     assert digest(Path(resumed.path)) == digest(Path(reference.path))
     assert before > 0
     assert resumed.stats["output"] | {"seconds": 0} == reference.stats["output"] | {"seconds": 0}
+    assert resumed.stats["sources"] == reference.stats["sources"]
+    for name, counts in reference.stats["stages"].items():
+        for kind in ("dropped", "alone", "only", "histograms", "labels"):
+            assert resumed.stats["stages"][name][kind] == counts[kind]
 
 
 def test_two_launches_do_not_share_a_directory(folder, tmp_path):

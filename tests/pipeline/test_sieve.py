@@ -3,12 +3,14 @@
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import stats as counting
+from pipeline.histograms import dense, edges
 from pipeline.sieve import Sieved, sieve
 from stages.contract import Bounds, Count, Filter, Flag, decide, run_stage
 from stages.errors import StageError
@@ -99,7 +101,7 @@ def test_any_split_of_a_batch_gives_the_same_answer(texts, cut):
     for each in (stats, merged):
         for counts in each["stages"].values():
             counts.pop("seconds")
-    assert stats["stages"] == merged["stages"]
+    assert stats["stages"] == merged["stages"]  # alone, only, histograms and labels too
 
 
 def test_by_language_overrides_replace_the_bound_of_that_language_only():
@@ -107,6 +109,45 @@ def test_by_language_overrides_replace_the_bound_of_that_language_only():
     columns = {"byte_count": pa.array([2, 2, 2], pa.int32()), "vowel_ratio": pa.array([1.0, 1.0, 1.0])}
     verdict = decide(stage, columns, pa.array(["en", "fi", None]))
     assert verdict["byte_count"].tolist() == [True, False, True]
+
+
+@given(st.lists(st.text(st.sampled_from("ae#xyz "), max_size=12), max_size=30))
+def test_alone_and_only_are_a_recount(texts):
+    """Of the documents that reach a stage, rule by rule."""
+    stages = [Shorten(cut_count={"max": 3}), Length()]
+    result, stats = sieved(texts, *stages)
+    reached = [True] * len(texts)
+    for stage in stages:
+        rules = {
+            f"{stage.name}.{name}": rule.drops(result.signals[f"{stage.name}.{name}"])
+            for name, rule in stage.decisions().items()
+        }
+        for rule, mask in rules.items():
+            others = [verdict for name, verdict in rules.items() if name != rule]
+            alone = sum(there and dropped for there, dropped in zip(reached, mask, strict=True))
+            only = sum(
+                there and dropped and not any(other[row] for other in others)
+                for row, (there, dropped) in enumerate(zip(reached, mask, strict=True))
+            )
+            counts = stats["stages"][stage.name]
+            assert counts["alone"].get(rule, {"documents": 0})["documents"] == alone
+            assert counts["only"].get(rule, {"documents": 0})["documents"] == only
+            here = counts["dropped"].get(rule, {"documents": 0})["documents"]
+            assert only <= here <= alone
+        dropped = [any(mask[row] for mask in rules.values()) for row in range(len(texts))]
+        reached = [there and not gone for there, gone in zip(reached, dropped, strict=True)]
+
+
+def test_histograms_and_labels_tell_of_all_that_reached_the_stage():
+    _, stats = sieved(["#gone", "aeaeae", "ae", "aeae#x", ""], Shorten(), Length())
+    shorten, length = stats["stages"]["shorten"], stats["stages"]["length"]
+    assert shorten["labels"] == {"shorten.hopeless": {"false": 4, "true": 1}}
+    limits = edges(Length(), "byte_count")
+    numbers = dense(len(limits), length["histograms"]["length.byte_count"])
+    assert numbers.sum() == 4
+    assert numbers[: np.searchsorted(limits, 5, side="right")].sum() == 3
+    assert sum(length["histograms"]["length.vowel_ratio"].values()) == 3
+    assert length["unmeasured"] == {"length.vowel_ratio": 1}
 
 
 class Broken(Filter):

@@ -1,0 +1,152 @@
+"""Three numbers for every rule: what it dropped in its place, what it would drop alone, what it alone drops.
+
+    here   dropped by this rule, in its place in the order
+    alone  would be dropped if this rule were the only one of the run
+    only   dropped by this rule and by no other: what comes back when it goes
+
+Later stages did not see what earlier ones dropped, so what they would have said rests on the shadow sample. Barriers
+and censuses are not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.analysis.estimates import Estimate, share_of, total
+from pipeline.analysis.rules import Rule, is_rerun, rules_of
+from pipeline.analysis.tables import Tables
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A rule, and documents or bytes by it."""
+
+    rule: str
+    here: int
+    alone: Estimate
+    only: Estimate
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many of the dropped documents two rules both drop, about: `documents[i, j]`, of the rules `rules[i]`."""
+
+    rules: list[str]
+    documents: npt.NDArray[np.float64]
+    sampled: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """The shadow sample: which rule dropped each document (its place in `rules`), what it weighs, which rules fire."""
+
+    rules: list[Rule]
+    dropped_by: npt.NDArray[np.int64]
+    bytes: npt.NDArray[np.int64]
+    fires: npt.NDArray[np.bool_]
+    """One row a document, one column a rule."""
+
+    @classmethod
+    def read(cls, tables: Tables) -> Shadow:
+        rules = [rule for rule in rules_of(tables.run.config) if rule.drops]
+        places = {rule.name: place for place, rule in enumerate(rules)}
+        columns = ", ".join(f"{rule.sql} AS r{place}" for place, rule in enumerate(rules))
+        table = tables.query(f"SELECT dropped_by, bytes{', ' if columns else ''}{columns} FROM shadow")
+        dropped_by = np.array([places.get(name, -1) for name in table["dropped_by"].to_pylist()], np.int64)
+        fires = np.zeros((table.num_rows, len(rules)), np.bool_)
+        for place in range(len(rules)):
+            fires[:, place] = table[f"r{place}"].to_numpy()
+        known = dropped_by >= 0
+        return cls(rules, dropped_by[known], table["bytes"].to_numpy()[known], fires[known])
+
+    def share(self, population: tuple[int, int], stratum: int, hits: npt.NDArray[np.bool_], weight: str) -> Estimate:
+        """How much of a population (documents, bytes), what the rule `stratum` dropped, is as `hits`, one for each of
+        its rows."""
+        sizes = self.strata[stratum][1]
+        sampled, found = len(sizes), int(hits.sum())
+        if weight == "documents":
+            return share_of(population[0], sampled, found)
+        sums = (float(sizes.sum()), float(sizes[hits].sum()), float((sizes**2).sum()))
+        return share_of(population[0], sampled, found, whole=population[1], weights=sums)
+
+    @cached_property
+    def strata(self) -> list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]]:
+        """For every rule, of the documents that it dropped: which rules fire (a column a rule), and their bytes."""
+        rows = [np.flatnonzero(self.dropped_by == place) for place in range(len(self.rules))]
+        return [(np.asfortranarray(self.fires[those]), self.bytes[those].astype(np.float64)) for those in rows]
+
+
+def reasons(tables: Tables, weight: str = "documents") -> list[Reason]:
+    """All rules that can drop something, those that dropped most first.
+
+    Args:
+        weight: `documents` or `bytes`, bytes as the documents were read.
+    """
+    shadow = Shadow.read(tables)
+    dropped = dropped_counts(tables)
+    reached = _recorded(tables) if weight == "documents" else _reached(tables, shadow.rules)
+    found = []
+    for place, rule in enumerate(shadow.rules):
+        here = dropped.get(rule.name, (0, 0))[weight == "bytes"]
+        alone = [Estimate.counted(reached.get(rule.name, (0, 0))[weight == "bytes"])]
+        for other, before in enumerate(shadow.rules):
+            if before.stage_number < rule.stage_number and before.name in dropped:
+                alone.append(_unseen(shadow, dropped[before.name], other, place, weight))
+        only = _only(shadow, rule, place, dropped.get(rule.name, (0, 0)), weight)
+        found.append(Reason(rule.name, here, total(alone), only))
+    return sorted(found, key=lambda reason: -reason.here)
+
+
+def _unseen(shadow: Shadow, population: tuple[int, int], stratum: int, place: int, weight: str) -> Estimate:
+    """What a rule would drop of the documents that an earlier one dropped."""
+    if not is_rerun(shadow.rules[place].stage):
+        return Estimate(0.0, 0.0, float(population[weight == "bytes"]), False)
+    return shadow.share(population, stratum, shadow.strata[stratum][0][:, place], weight)
+
+
+def _only(shadow: Shadow, rule: Rule, place: int, here: tuple[int, int], weight: str) -> Estimate:
+    fires = shadow.strata[place][0]
+    return shadow.share(here, place, fires.sum(axis=1) == fires[:, place], weight)
+
+
+def dropped_counts(tables: Tables) -> dict[str, tuple[int, int]]:
+    """Documents and bytes that each rule dropped."""
+    found = tables.rows("SELECT dropped_by, count(*), sum(bytes) FROM signals WHERE dropped_by IS NOT NULL GROUP BY 1")
+    return {rule: (documents, int(size)) for rule, documents, size in found}
+
+
+def _recorded(tables: Tables) -> dict[str, tuple[int, int]]:
+    """What `_reached` counts, from `stats.json`: documents alone, since its bytes are those that came to the stage."""
+    stages = tables.run.stats["stages"].values()
+    return {rule: (counts["documents"], 0) for stage in stages for rule, counts in stage["alone"].items()}
+
+
+def _reached(tables: Tables, rules: Sequence[Rule]) -> dict[str, tuple[int, int]]:
+    """Documents and bytes that each rule would drop of those that its stage measured."""
+    if not rules:
+        return {}
+    sums = ", ".join(f"count(*) FILTER ({rule.sql}), coalesce(sum(bytes) FILTER ({rule.sql}), 0)" for rule in rules)
+    (row,) = tables.rows(f"SELECT {sums} FROM signals")
+    return {rule.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, rule in enumerate(rules)}
+
+
+def overlap(tables: Tables, limit: int = 20) -> Overlap:
+    """The rules that fire most often among dropped documents, two by two."""
+    shadow = Shadow.read(tables)
+    dropped = dropped_counts(tables)
+    sampled = np.bincount(shadow.dropped_by, minlength=len(shadow.rules))
+    weight = np.array([dropped.get(rule.name, (0, 0))[0] for rule in shadow.rules]) / np.maximum(sampled, 1)
+    fires = shadow.fires.astype(np.float32)
+    both: Any = (fires * weight[shadow.dropped_by][:, None].astype(np.float32)).T @ fires
+    order = np.argsort(-np.diag(both), kind="stable")[:limit]
+    order = order[np.diag(both)[order] > 0]
+    names = [shadow.rules[place].name for place in order]
+    total_dropped = sum(documents for documents, _ in dropped.values())
+    return Overlap(names, both[np.ix_(order, order)].astype(np.float64), len(shadow.dropped_by), total_dropped)
