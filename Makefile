@@ -23,9 +23,9 @@ corpus: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp  ## the whole test suite
 	$(BIN)/python -m pytest -q
 
-test-clusters: $(VENV)/dev.stamp  ## tests on Ray and an S3 server, too (150 MB more); Slurm: apt-get install slurm-wlm munge
+test-clusters: $(VENV)/dev.stamp corpus  ## tests on Ray and an S3 server, too (150 MB more); Slurm: apt-get install slurm-wlm munge
 	@$(INSTALL) -e '.[dev-cluster]'
-	$(BIN)/python -m pytest -q tests/pipeline/executors tests/pipeline/io tests/pipeline/test_faults.py
+	TAMIS_RECIPE=1 $(BIN)/python -m pytest -q tests/pipeline/executors tests/pipeline/io tests/pipeline/test_faults.py
 
 check: $(VENV)/dev.stamp  ## lint, format, types, imports, spelling
 	$(BIN)/ruff check $(SOURCES)

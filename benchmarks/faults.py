@@ -2,8 +2,9 @@
 
 A run of many tiny tasks is disturbed by one kind of fault, `--times` times in all, over as many runs as it takes, and
 resumed whenever it ended. Then every byte of its output is compared with that of an undisturbed run: equal bytes mean
-that no document was lost and none came twice. Prints a table for docs/reliability.md. The faults of a store need
-moto[server] and s3fs, those of a disk root, to mount a small one; what cannot be had is said and left out.
+that no document was lost and none came twice. Prints a table for docs/reliability.md. A full disk needs root, to mount
+a small one; without, it is said and left out. A store that fails is in tests/pipeline/io/test_object_storage.py and,
+with the whole recipe, in tests/pipeline/executors/test_recipe.py.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Broken input: `python -m benchmarks.fuzz [--inputs 1020000] [--only NAME …] [--seconds 30] [--keep FOLDER]`.
 
 Valid inputs of everything that is read from outside (`benchmarks/fuzz_targets.py`) are broken at random and read. A
-finding is a process that dies, an input that takes longer than `--seconds`, one that makes the process grow by more
-than `MAX_BYTES`, an error that is no TamisError, a warning, or a broken promise about what was accepted. Every target
-has a worker process that its parent watches, one at a time; what is found is kept in `--keep`, and ends the command
-with exit code 1. Input number N of a target is the same in every run with the same `--seed`. Prints a table for
-docs/reliability.md.
+finding is a process that dies, an input that takes longer than `--seconds`, one that makes the process larger than
+`MAX_BYTES`, an error that is no TamisError, a warning, or a broken promise about what was accepted. Every target has
+a worker process that its parent watches, one at a time; what is found is kept in `--keep`, and the exit code is 1.
+Input number N of a target is the same in every run with the same `--seed`. Prints a table for docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ from typing import Any
 import psutil
 
 from benchmarks.fuzz_mutations import mutated
-from benchmarks.fuzz_targets import TARGETS, Target
+from benchmarks.fuzz_readers import Target
+from benchmarks.fuzz_targets import TARGETS
 
 POLL_S = 0.25
 START_S = 900.0
@@ -86,26 +86,27 @@ def try_input(target: Target, kind: str, content: bytes) -> tuple[bool, str | No
 
 def work(name: str, folder: str, seed: int, first: int, stop: int, state: Any, found: Any, log: str) -> None:
     """A worker: inputs `first` to `stop` of a target."""
-    with open(log, "w") as file:
-        faulthandler.enable(file)
-        faulthandler.register(signal.SIGUSR1, file)
-        os.environ.update(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1")
-        place = Path(folder, f"{name}-{first}")
-        place.mkdir(parents=True)
-        target = TARGETS[name][0](place)
-        try_input(target, target.seeds[0].kind, target.seeds[0].content)  # loads what is loaded late
-        warnings.simplefilter("error")
-        for number in range(first, stop):
-            state[CURRENT] = number
-            accepted, finding = try_input(target, *broken_input(name, target, seed, number))
-            state[ACCEPTED if accepted else REFUSED] += 1
-            if finding is not None:
-                found.put((number, finding))
-        state[CURRENT] = stop
-        found.close()
-        found.join_thread()
-        faulthandler.disable()
-        faulthandler.unregister(signal.SIGUSR1)
+    file = open(log, "w")  # noqa: SIM115 it is written to when the process dies
+    faulthandler.enable(file)
+    faulthandler.register(signal.SIGUSR1, file)
+    os.environ.update(NUMBA_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    place = Path(folder, f"{name}-{first}")
+    place.mkdir(parents=True)
+    target = TARGETS[name][0](place)
+    try_input(target, target.seeds[0].kind, target.seeds[0].content)  # loads what is loaded late
+    warnings.simplefilter("error")
+    for number in range(first, stop):
+        state[CURRENT] = number
+        accepted, finding = try_input(target, *broken_input(name, target, seed, number))
+        state[ACCEPTED if accepted else REFUSED] += 1
+        if finding is not None:
+            found.put((number, finding))
+    state[CURRENT] = stop
+    found.close()
+    found.join_thread()
+    faulthandler.disable()
+    faulthandler.unregister(signal.SIGUSR1)
+    file.close()
 
 
 def fuzz(name: str, folder: Path, seed: int, num_inputs: int, seconds: float) -> Outcome:
@@ -160,10 +161,10 @@ def _watch(process: Any, state: Any, seconds: float) -> str | None:
     return None if process.exitcode == 0 else f"died: exit code {process.exitcode}"
 
 
-def keep(folder: Path, name: str, seed: int, outcome: Outcome) -> None:
+def keep(folder: Path, name: str, seed: int, outcome: Outcome, place: Path) -> None:
     """Write the inputs of findings, and say what they are."""
-    with tempfile.TemporaryDirectory() as place:
-        target = TARGETS[name][0](Path(place))
+    with tempfile.TemporaryDirectory(dir=place) as again:
+        target = TARGETS[name][0](Path(again))
         for number, (finding, numbers) in enumerate(outcome.findings.items()):
             print(f"{name}: {finding}: {len(numbers)} times, inputs {numbers[:MAX_KEPT]}", file=sys.stderr)
             for i in numbers[:MAX_KEPT]:
@@ -194,7 +195,7 @@ def main() -> None:
                 f"| {target} | {outcome.inputs:,} | {share:.0%} | {rate:,.0f} | {len(outcome.findings)} |", flush=True
             )
             if outcome.findings:
-                keep(arguments.keep, target, arguments.seed, outcome)
+                keep(arguments.keep, target, arguments.seed, outcome, Path(name))
     print(f"| all | {total:,} | | | {count} |")
     sys.exit(1 if count else 0)
 

@@ -192,9 +192,12 @@ def _read(source: str | os.PathLike[str] | Mapping[str, Any]) -> Located:
 
 def _find(name: str, folder: Path) -> Path:
     """A config file, or the preset of that name."""
-    for path in (folder / name, PRESETS / f"{name}.yaml"):
-        if path.is_file():
-            return path
+    try:
+        for path in (folder / name, PRESETS / f"{name}.yaml"):
+            if path.is_file():
+                return path
+    except OSError as error:  # a name that no file can have
+        raise ConfigError(f"there is no config {name[:80]}…: {error.strerror}") from error
     presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     siblings = [str(path) for path in (folder / name).parent.glob("*.y*ml")] if (folder / name).parent.is_dir() else []
     near = difflib.get_close_matches(name, [*presets, *siblings], n=1)

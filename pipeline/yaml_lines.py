@@ -27,7 +27,10 @@ _Loader.add_implicit_resolver(
 
 def parse(text: str) -> Any:
     """A YAML text as plain values. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_Loader)
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deep") from error
 
 
 class Located:
@@ -44,6 +47,8 @@ class Located:
             mark = getattr(error, "problem_mark", None)
             place = f"{name}:{mark.line + 1}" if mark else name
             raise ConfigError(f"{place}: this is not YAML: {getattr(error, 'problem', None) or error}") from error
+        except RecursionError as error:
+            raise ConfigError(f"{name}: this is not YAML: it is nested too deep") from error
 
     def _visit(self, node: yaml.Node | None, path: Path) -> None:
         if node is None:
@@ -53,8 +58,9 @@ class Located:
             seen = set()
             for key, value in node.value:
                 if not isinstance(key, yaml.ScalarNode):
-                    place = f"{self.name}:{key.start_mark.line + 1}"
-                    raise ConfigError(f"{place}: a key is a word, not a list or a mapping")
+                    raise ConfigError(
+                        f"{self.name}:{key.start_mark.line + 1}: a key is a word, not a list or a mapping"
+                    )
                 if key.value in seen:
                     raise ConfigError(f"{self.name}:{key.start_mark.line + 1}: '{key.value}' is written twice")
                 seen.add(key.value)

@@ -48,7 +48,8 @@ start() {
     if ! munge -n 2>/dev/null | unmunge >/dev/null 2>&1; then
         runuser -u munge -- munged --force
     fi
-    alive $home/slurmctld.pid || slurmctld
+    # jobs that an interrupted test left behind would come back with the state
+    alive $home/slurmctld.pid || { rm -rf $home/state && mkdir $home/state && slurmctld; }
     alive $home/slurmd.pid || slurmd
     for _ in $(seq 60); do
         case $(sinfo --noheader --format=%T 2>/dev/null) in

@@ -23,8 +23,7 @@ TAIL_BYTES = 64 << 10
 def read_footer(stream: Any) -> pq.FileMetaData:
     """A Parquet file's metadata.
 
-    Raises pa.ArrowException or OSError for what is no Parquet file, is damaged, or is encrypted; nothing that is asked
-    of what is returned throws.
+    Raises pa.ArrowException or OSError for what is no Parquet file, is damaged, or is encrypted.
     """
     from pipeline.io.kernels_footer import check_footer
 

@@ -17,7 +17,7 @@ CRYPTO, ENCRYPTED = 8, 9
 UNENCODED, REPETITION, DEFINITION = 1, 2, 3
 
 
-@njit(types.UniTuple(int64, 2)(BYTES, int64), inline="always")
+@njit(types.UniTuple(int64, 2)(BYTES, int64))
 def _varint(data, at):
     """A number and where it ends; -1 for one that does not."""
     value, shift = int64(0), int64(0)
@@ -31,13 +31,13 @@ def _varint(data, at):
     return int64(0), int64(-1)
 
 
-@njit(types.UniTuple(int64, 3)(BYTES, int64, int64), inline="always")
+@njit(types.UniTuple(int64, 3)(BYTES, int64, int64))
 def _field(data, at, number):
     """Number and type (0 = the struct ends) of the field at byte `at`, after field `number`; and where its value is."""
     if not 0 <= at < data.shape[0]:
         return number, int64(0), int64(-1)
     head = int64(data[at])
-    if head == 0:
+    if not head & 15:
         return number, int64(0), at + 1
     at += 1
     if head >> 4:
@@ -46,7 +46,7 @@ def _field(data, at, number):
     return (raw >> 1) ^ -(raw & 1), head & 15, at
 
 
-@njit(types.UniTuple(int64, 3)(BYTES, int64), inline="always")
+@njit(types.UniTuple(int64, 3)(BYTES, int64))
 def _list(data, at):
     """Elements and their type of the list at byte `at`, and where the first one is."""
     if not 0 <= at < data.shape[0]:

@@ -159,12 +159,14 @@ class _Part:
         with _as_written(self.table), open(self.table, "rb") as stream:
             read_footer(stream)
         with _as_written(path), open(path, "rb") as stream:
+            if body != ".parquet" and os.path.getsize(path) < 4 * length * num_sequences:
+                raise ValueError(f"it is too small for {num_sequences} sequences of {length} tokens")
             self._places = _places(path, body, num_sequences, length)
             self._bytes = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             if len(self._places) != num_sequences:
                 raise RunError(f"{path} has {len(self._places)} sequences, its manifest says {num_sequences}")
             if num_sequences and not 0 <= self._places.min() <= self._places.max() <= len(self._bytes) - 4 * length:
-                raise ValueError(f"{len(self._bytes)} bytes are too few for {num_sequences} sequences")
+                raise ValueError("its sequences do not lie in it")
 
     def sequence(self, row: int) -> PackedSequence:
         ids = np.frombuffer(self._bytes, "<u4", self.length, int(self._places[row]))

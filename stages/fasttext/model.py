@@ -224,10 +224,9 @@ def _index_buckets(
     pairs: npt.NDArray[np.int32], num_buckets: int
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Bits, ranks and rows of the buckets that pruning has left, given as pairs of bucket and row; see `Input`."""
-    is_kept = np.zeros((num_buckets + 63) // 64 * 64, np.bool_)
-    is_kept[pairs[:, 0]] = True
-    bits = np.packbits(is_kept, bitorder="little").view("<u8").astype(np.uint64)
-    in_each = is_kept.reshape(-1, 64).sum(axis=1, dtype=np.int32)
+    bits = np.zeros((num_buckets + 63) // 64, np.uint64)
+    np.bitwise_or.at(bits, pairs[:, 0] >> 6, np.uint64(1) << (pairs[:, 0] & 63).astype(np.uint64))
+    in_each = np.bitwise_count(bits)
     ranks = np.cumsum(in_each, dtype=np.int32) - in_each
     return bits, ranks, pairs[np.argsort(pairs[:, 0]), 1].astype(np.int32)
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +67,8 @@ class Vocabulary:
     """One value: slots in use."""
     is_outdated: bool = False
     """More than a tenth of the last batch's tokens found no room."""
-    memos: dict[Model, Memo] = field(default_factory=dict)
+    memos: WeakKeyDictionary[Model, Memo] = field(default_factory=WeakKeyDictionary)
+    """They go with their models."""
 
     def __post_init__(self) -> None:
         self.table = np.zeros(2 * self.max_slots, np.uint64)

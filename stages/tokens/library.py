@@ -73,7 +73,9 @@ def read_library(path: Path) -> LibraryEncoder:
     content = path.read_bytes()
     try:
         tokenizer = Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises plain Exception
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library raises plain Exception, and what is none where its own code fails
         raise AssetError(f"{path}: not a tokenizer.json: {error}") from error
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()

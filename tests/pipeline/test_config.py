@@ -113,6 +113,9 @@ def test_an_error_says_where_what_and_what_to_write(write, old, new, line, expec
             "put the stage `language` before",
         ),
         ("extends: nothing\n", "there is no config nothing."),
+        (f"extends: {'x' * 5000}\n", "there is no config xxx"),
+        ("input: {? [a, b] : 1}\n", ":1: a key is a word, not a list"),
+        ("input: " + "[" * 2000 + "]" * 2000, "this is not YAML: it is nested too deep"),
         ("extends: [a]\n", "extends takes the name of a preset"),
     ],
 )

@@ -1,7 +1,9 @@
 """Packed tokens as trainers read them: the loader, the mask, and the libraries that the formats are for."""
 
 import importlib.util
+import json
 import pickle
+import shutil
 import struct
 import sys
 from itertools import islice, pairwise
@@ -136,6 +138,59 @@ def test_files_that_are_gone_or_other_are_told(tmp_path):
     file.unlink()
     with pytest.raises(RunError, match="is gone"):
         tokens[-1]
+
+
+@pytest.mark.parametrize("format", ["parquet", "raw", "mds"])
+def test_damaged_files_are_told(tmp_path, format):
+    """Cut, overwritten or swapped for another one: an error that names the file, never wrong tokens by accident."""
+    write_tokens(tmp_path / "whole", format)
+    ending = {"parquet": ".parquet", "raw": ".bin", "mds": ".mds"}[format]
+    for number, (name, damage) in enumerate(
+        (
+            (f"train/00001{ending}", lambda content: content[: len(content) // 2]),
+            (f"train/00001{ending}", lambda content: b""),
+            ("train/00001.parquet", lambda content: content[:-100] + b"\xff" * 92 + content[-8:]),
+            ("train/00001.parquet", lambda content: b"PAR1" * 20),
+        )
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "whole", folder)
+        (folder / name).write_bytes(damage((folder / name).read_bytes()))
+        with pytest.raises(RunError, match=rf"00001\{ending}|00001\.parquet"):
+            pipeline.open_tokens(folder)[-1].labels()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sequence_length": -1},
+        {"sequence_length": "64"},
+        {"splits": {"train": {}}},
+        {"splits": {"train": {"parts": [{"path": "train/00000", "sequences": -3}]}}},
+        {"splits": {"train": {"parts": [{"path": 7, "sequences": 3}]}}},
+        {"splits": []},
+    ],
+)
+def test_a_manifest_that_is_none_is_told(tmp_path, change):
+    write_tokens(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text()) | change
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises((RunError, ConfigError), match=r"manifest\.json is damaged|has no split"):
+        pipeline.open_tokens(tmp_path)
+
+
+def test_places_of_documents_that_make_no_sense_are_told(tmp_path):
+    write_tokens(tmp_path, "raw")
+    file = tmp_path / "train/00000.parquet"
+    table = pq.read_table(file)
+    for starts in ([3, 9], [0, 0], [0, LENGTH]):
+        rows = [starts, *table["document_starts"].to_pylist()[1:]]
+        column = pa.array(rows, table["document_starts"].type)
+        pq.write_table(
+            table.set_column(table.schema.get_field_index("document_starts"), "document_starts", column), file
+        )
+        with pytest.raises(RunError, match="the places of its documents make no sense"):
+            pipeline.open_tokens(tmp_path)[0]
 
 
 # The loader.

@@ -353,6 +353,50 @@ def test_text_files_are_documents(tmp_path):
     assert reasons(rejected) == ["invalid_utf8", "too_large"]
 
 
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress], ids=["gz", "zst"])
+def test_a_damaged_compressed_text_file_is_set_aside(tmp_path, compress):
+    content = bytearray(compress(bytes(range(256)) * 50))
+    content[len(content) // 2] ^= 0xFF
+    path = tmp_path / f"a.txt.{'gz' if compress is gzip.compress else 'zst'}"
+    path.write_bytes(content)
+    documents, rejected, _ = read(path)
+    assert not documents
+    assert reasons(rejected) in (["truncated"], ["invalid_utf8"])
+
+
+@pytest.mark.parametrize("deep", ["[" * 300 + "]" * 300, '{"a":' * 260 + "1" + "}" * 260], ids=["lists", "objects"])
+def test_json_nested_deeper_than_can_be_written_is_set_aside(tmp_path, deep):
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"text": "first", "id": "1"}}\n{{"text": "x", "y": {deep}}}\n{{"text": "x", "id": {deep}}}\n')
+    documents, rejected, _ = read(path)
+    assert [row["text"] for row in documents] == ["first"]
+    assert reasons(rejected) == ["invalid_json", "invalid_json"]
+    assert "nested" in rejected[0].message
+
+
+def test_strings_beside_the_text_that_are_no_utf8_are_set_aside(tmp_path):
+    bad = pa.array([b"ok", b"\xff", b"ok", b"ok"], pa.binary()).view(pa.string())
+    tags = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), bad.take(pa.array([0, 0, 1, 0])))
+    ids = pa.array([b"a", b"b", b"c", b"\xc0"], pa.binary()).view(pa.string())
+    pq.write_table(
+        pa.table({"id": ids, "text": ["1", "2", "3", "4"], "url": bad, "tags": tags}), tmp_path / "a.parquet"
+    )
+    documents, rejected, _ = read(tmp_path / "a.parquet")
+    assert [row["text"] for row in documents] == ["1"]
+    assert [(record.offset, record.reason) for record in rejected] == [(i, "input.invalid_utf8") for i in (1, 2, 3)]
+    assert rejected[2].id == "\ufffd"
+
+
+def test_dialogs_that_are_no_utf8_are_set_aside(tmp_path):
+    texts = pa.array([b"hello", b"\xff"], pa.binary()).view(pa.string())
+    message = pa.StructArray.from_arrays([pa.array(["user", "user"]), texts], ["role", "content"])
+    table = pa.table({"messages": pa.ListArray.from_arrays(pa.array([0, 1, 2], pa.int32()), message)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    documents, rejected, _ = read(tmp_path / "a.parquet", text="messages")
+    assert [row["text"] for row in documents] == ["hello"]
+    assert reasons(rejected) == ["bad_dialog"]
+
+
 def test_a_huge_line_is_passed_over_without_being_held(tmp_path):
     import tracemalloc
 
