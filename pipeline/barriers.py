@@ -44,7 +44,7 @@ def resolve_task(run: Run, phase: Phase, rank: int, report: Report) -> Record:
         files = [write_parts(run.path, f"{phase.directory}/resolution/{rank:05d}.bin", said, space.own.firsts)]
     elif num_partitions == 1:
         step = clusters.Step(run, segment, phase, rank)
-        files = [step.write(*part) for part in clusters.all_at_once(barrier, space, said)]
+        files = step.write_settled(clusters.all_at_once(barrier, space, said))
     else:
         files = clusters.write_links(clusters.Step(run, segment, phase, rank), said)
     return finish(run, phase, rank, files, started, report)

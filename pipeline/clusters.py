@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -51,11 +50,7 @@ RANGE_EDGES = 1 << 24
 LINK_COLUMNS = ["address", "linked_to"]
 
 
-Parts: TypeAlias = list[tuple[str, pa.Table, UInt64s]]
-"""Kinds of files, what is in them, and where the tasks that read them meet."""
-
-
-def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> Parts:
+def all_at_once(barrier: Deduplication, space: Space, links: pa.Table) -> pa.Table:
     """What is to be said of the documents of a corpus that is one partition."""
     links = between_two(links)
     labels = np.column_stack(components(edges_of(links)))
@@ -107,9 +102,9 @@ def collect(barrier: Deduplication, ranks: Sequence[tuple[Source, int]], labels:
     return concat(found)
 
 
-def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Table) -> Parts:
-    """What the stage says of whole clusters, with ids and runs of the documents kept; apart, what it says of documents
-    that earlier runs kept. Clusters without a document of this run are left out."""
+def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Table) -> pa.Table:
+    """What the stage says of whole clusters, with the ids of all documents and ids and runs of those kept. Clusters
+    without a document of this run are left out."""
     addresses, clusters = members["address"].to_numpy(), members["cluster"].to_numpy()
     own = addresses >= space.own.shift
     if len(space.sources) > 1:
@@ -122,20 +117,15 @@ def settle(barrier: Deduplication, space: Space, members: pa.Table, links: pa.Ta
         keys[1:1] = [np.where(own, priority, b"")]
     members = members.take(pa.array(np.lexsort(keys)))
     found = barrier.settle(members.drop_columns(["id"]), links.drop_columns(["cluster"]))
-    kept, addresses = pc.coalesce(found["kept"], found["address"]).to_numpy(), members["address"].to_numpy()
+    addresses = members["address"].to_numpy()
     order = np.argsort(addresses)
 
     def id_of(wanted: UInt64s) -> pa.ChunkedArray:
         return members["id"].take(pa.array(order[np.searchsorted(addresses, wanted, sorter=order)]))
 
+    kept = pc.coalesce(found["kept"], found["address"]).to_numpy()
     found = found.append_column("kept_id", id_of(kept)).append_column("kept_run", space.run_of(kept))
-    own = found["address"].to_numpy() >= space.own.shift
-    parts = [("resolution", found.filter(pa.array(own)), space.own.firsts)]
-    if len(space.sources) > 1:
-        old = found.filter(pa.array(~own))
-        old = old.append_column("id", id_of(old["address"].to_numpy()))
-        parts.append((SUPERSEDED, old.append_column("run", space.run_of(old["address"].to_numpy())), EVERYTHING))
-    return parts
+    return found.append_column("id", id_of(found["address"].to_numpy()))
 
 
 @dataclass(frozen=True)
@@ -176,6 +166,16 @@ class Step:
     def part(self, phase: Phase | None, kind: str) -> pa.Table:
         """What all tasks of a phase have for this one."""
         return concat([read_part(self.run.path, file, self.rank) for file in self.files(phase, kind)])
+
+    def write_settled(self, found: pa.Table) -> list[Written]:
+        """What was said of documents of this run; apart from it, what was said of those that earlier runs kept."""
+        addresses = found["address"].to_numpy()
+        own = addresses >= self.space.own.shift
+        written = [self.write("resolution", found.filter(pa.array(own)).drop_columns(["id"]), self.space.own.firsts)]
+        if len(self.space.sources) > 1:
+            old = found.filter(pa.array(~own)).append_column("run", self.space.run_of(addresses[~own]))
+            written.append(self.write(SUPERSEDED, old, EVERYTHING))
+        return written
 
     def write(self, kind: str, table: pa.Table, firsts: UInt64s, number: int | None = None) -> Written:
         name = f"{self.rank:05d}" + ("" if number is None else f"-{number:05d}")
@@ -263,8 +263,7 @@ def _collect(step: Step) -> list[Written]:
 def _settle(step: Step) -> list[Written]:
     members = step.part(step.before, "members")
     links = [read_part(step.run.path, file, step.rank) for file in step.files(step.before, "links")]
-    parts = settle(step.barrier, step.space, members, concat(links) if links else NO_LINKS)
-    return [step.write(kind, table, firsts) for kind, table, firsts in parts]
+    return step.write_settled(settle(step.barrier, step.space, members, concat(links) if links else NO_LINKS))
 
 
 def read_superseded(run: Run, segment: Segment, schema: pa.Schema) -> pa.Table:
