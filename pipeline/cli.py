@@ -36,6 +36,7 @@ Executor = Annotated[
 ]
 RunPath = Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it with pictures as one HTML file.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -273,21 +274,33 @@ def calibrate(
         str, typer.Option(metavar="SIGNAL,…", help="gopher.mean_word_length; default: all that depend on language.")
     ] = "",
     min_documents: Annotated[int, typer.Option(min=20, help="A language with fewer keeps its bounds.")] = 200,
+    reference_text: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Match on this text of all the languages, not on the run's.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the config with these bounds.")] = None,
+    html: Html = None,
     as_json: AsJson = False,
 ) -> None:
     """Match bounds by language: each cuts off of a language what it cuts off of the reference."""
     from rich.console import Console
 
     from pipeline.analysis.calibrate import calibrate as calibrate_run
+    from pipeline.report.calibrate import render
     from pipeline.runs import open_run
     from pipeline.terminal_compare import print_calibration
 
     found = calibrate_run(
-        open_run(run), reference, names(languages), signals=names(signals), min_documents=min_documents
+        open_run(run),
+        reference,
+        names(languages),
+        signals=names(signals),
+        min_documents=min_documents,
+        reference_text=reference_text,
     )
     if output:
-        write_config(output, found.patch(run))
+        write_config(output, found.patch(reference_text or run))
+    if html:
+        write_page(html, render(found, reference_text or run))
     print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console())
 
 
@@ -319,6 +332,13 @@ def profile(
 def names(text: str) -> list[str]:
     """`de, ja` as a list."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write one HTML file and say how large it is."""
+    from pipeline.report.page import save
+
+    print(f"{path}: {save(page, str(path), '--html') / 1e6:.1f} MB", file=sys.stderr)
 
 
 def write_config(path: Path, text: str) -> None:

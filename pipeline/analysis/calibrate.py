@@ -26,9 +26,11 @@ from pipeline.analysis.drift import MAX_ROWS, read_sample
 from pipeline.analysis.quantiles import End, Numbers, beyond, match_quantile, rounded, wilson
 from pipeline.config import LANGUAGE, Config
 from pipeline.runs import Run
-from stages.contract import Bounds, Stage
+from stages.contract import Bounds, Map, Stage
 from stages.errors import ConfigError
 
+SAMPLE_BYTES = 256 << 20
+"""Of reference text that is measured, about."""
 MIN_DOCUMENTS = 200
 """A language with fewer documents keeps its bounds."""
 FEW = 5
@@ -165,19 +167,57 @@ def calibrate(
     signals: Sequence[str] = (),
     min_documents: int = MIN_DOCUMENTS,
     max_rows: int = MAX_ROWS,
+    reference_text: str | None = None,
 ) -> Calibration:
     """Match the bounds of a run's text rules; see `calibrate_table`.
 
-    Raises ConfigError when the run knows no languages, or too few documents of the reference.
+    Args:
+        reference_text: a file or glob of text in the reference and the other languages, to match on instead of what the
+            run read: an encyclopedia, as FineWeb-2 does. It is measured with the run's stages.
+
+    Raises ConfigError when the run knows no languages, or too few documents of the reference; MissingInputError when
+    there is no such file.
     """
     config, dataset = run.config, run.signals
     wanted = [name for name, _, _ in text_bounds(config, reference, signals)]
+    if reference_text is not None:
+        return calibrate_table(
+            measured(config, wanted, reference_text),
+            config,
+            reference,
+            languages,
+            signals=signals,
+            min_documents=min_documents,
+            where=reference_text,
+        )
     if LANGUAGE not in dataset.schema.names:
         raise ConfigError(f"{run.path} knows no languages; put the stage `language` before the others")
     table = read_sample(dataset, [LANGUAGE, *wanted], max_rows)
     return calibrate_table(
         table, config, reference, languages, signals=signals, min_documents=min_documents, where=run.path
     )
+
+
+def measured(config: Config, wanted: Sequence[str], path: str, sample_bytes: int = SAMPLE_BYTES) -> pa.Table:
+    """Language and some signals of the documents of a file or glob, by the stages of a config, none of which drops.
+
+    Maps before a stage change what it measures, so they are asked too. What a stage learns of a corpus, it learns of
+    these files.
+    """
+    from pipeline.analysis.profile import measure
+    from pipeline.analysis.recipes import judged_alone
+    from pipeline.analysis.sampling import take_sample
+    from pipeline.config import read_input
+
+    names = {name.rsplit(".", 1)[0] for name in wanted} | {LANGUAGE.split(".")[0]}
+    placed = judged_alone(config.stages)
+    last = max((place for place, stage in enumerate(placed) if stage.name in names), default=-1)
+    names |= {need.split(".")[0] for stage in placed[: last + 1] if stage.name in names for need in stage.needs}
+    asked = [stage for stage in placed[: last + 1] if stage.name in names or isinstance(stage, Map)]
+    if LANGUAGE.split(".")[0] not in [stage.name for stage in asked]:
+        raise ConfigError("the run knows no languages; put the stage `language` before the others")
+    sample = take_sample(read_input({"path": path}), sample_bytes)
+    return measure(sample, [stage.model_copy(update={"action": "annotate"}) for stage in asked])
 
 
 def calibrate_table(

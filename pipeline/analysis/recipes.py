@@ -82,12 +82,18 @@ def recipes() -> Iterator[tuple[str, list[Stage], list[str]]]:
 
 def judges(placed: Sequence[Stage]) -> list[Stage]:
     """Stages that look at a document alone, up to the last that may drop it, without those that change nothing."""
-    alone = [stage for stage in placed if not _compares(stage) and type(stage).__name__.lower() not in _apart()]
+    alone = judged_alone(placed)
     needed = {need.split(".")[0] for stage in alone for need in stage.needs} | {"language"}
     asked = [stage for stage in alone if can_drop(stage) or isinstance(stage, Map) or stage.name in needed]
     while asked and not can_drop(asked[-1]):
         asked.pop()
     return asked
+
+
+def judged_alone(placed: Sequence[Stage]) -> list[Stage]:
+    """Stages that need nothing but a document, and no file that only a user can name."""
+    apart = _apart()
+    return [stage for stage in placed if not _compares(stage) and type(stage).__name__.lower() not in apart]
 
 
 def _apart() -> set[str]:

@@ -97,7 +97,7 @@ def histogram(
     sides += [(places["max"], round(100 - places["max"], 3))] if "max" in places else []
     return Histogram(
         bars,
-        tuple(Mark(_percent(axis, tick), tick) for tick in _few(axis.ticks(), axis.logarithmic)),
+        tuple(Mark(_percent(axis, tick), tick) for tick in few(axis.ticks(), axis.logarithmic)),
         tuple(Mark(places[end], value, end) for end, value in bounds.items() if cuts[end] <= axis.high),
         tuple(side for side in sides if side[1] > 0),
         wide,
@@ -145,11 +145,11 @@ def _bars(axis: Axis, edges: Floats, counts: Counts, cuts: Mapping[str, float]) 
     return bars
 
 
-def _few(ticks: Sequence[float], logarithmic: bool) -> list[float]:
+def few(ticks: Sequence[float], logarithmic: bool, most: int = TICKS) -> list[float]:
     """Some of many ticks, evenly."""
-    if len(ticks) <= TICKS:
+    if len(ticks) <= most:
         return list(ticks)
-    step = math.ceil(len(ticks) / TICKS)
+    step = math.ceil(len(ticks) / most)
     # On a logarithmic axis 0 and 1 lie close together: zero is told, then every so many powers.
     return [ticks[0], *ticks[step::step]] if logarithmic else list(ticks[::step])
 

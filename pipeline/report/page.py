@@ -1,18 +1,26 @@
-"""Templates, and how they write numbers."""
+"""Templates, how they write numbers, and pages that are one file: text, tables, pictures drawn as SVG, and a few lines
+of script. Their content security policy lets them fetch nothing and run nothing else."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.analysis.estimates import Estimate
 from pipeline.analysis.safe_text import redact, visible
+from pipeline.io.files import write_text
 from pipeline.numbers import duration, short
+from stages.errors import ConfigError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 TEMPLATES = Path(__file__).with_name("templates")
 DASH = "–"
@@ -33,7 +41,10 @@ def environment() -> Environment:
     )
     made.filters |= {
         "amount": amount,
+        "broken": broken,
         "count": count,
+        "plain": plain,
+        "prose": prose,
         "duration": duration,
         "fine": fine,
         "range": interval,
@@ -44,6 +55,29 @@ def environment() -> Environment:
     }
     made.globals["infinity"] = math.inf
     return made
+
+
+def whole_page(kind: str, subject: str, sections: Mapping[str, str], **context: Any) -> str:
+    """A page that needs no other file.
+
+    Args:
+        kind: the command that makes it, whose name its template has too.
+        subject: what it is about: a run's path.
+        sections: ids and names, for the contents.
+    """
+    script, style = ((TEMPLATES / name).read_text("utf-8") for name in ("report.js", "report.css"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context |= {"kind": kind, "subject": subject, "sections": sections.items()}
+    return environment().get_template(f"{kind}.html").render(script=script, style=style, digest=digest, **context)
+
+
+def save(page: str, output: str, option: str) -> int:
+    """Write a page; returns its bytes. Raises ConfigError when it cannot be written."""
+    try:
+        write_text(output, page)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written: {error.strerror or error}; give another {option}") from error
+    return len(page.encode())
 
 
 def count(number: float) -> str:
@@ -71,6 +105,28 @@ def ratio(share: float | None, digits: int = 1) -> str:
     if 100 - least / 2 < 100 * share < 100:
         return f"> {100 - least:g} %"
     return f"{100 * share:.{digits}f} %"
+
+
+def broken(name: str) -> Markup:
+    """A name, made safe, that may be broken after each of its parts: `gopher.word_count`."""
+    from markupsafe import Markup, escape
+
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[._/])", visible(name)))
+
+
+def prose(text: str) -> Markup:
+    """A docstring's sentence, made safe, with what stands in backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in visible(text).split("`")]
+    return Markup().join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
+def plain(number: object) -> str:
+    """An end of a bound as a config writes it, in full."""
+    if isinstance(number, float):
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else f"{number:.6g}"
+    return visible(str(number))
 
 
 def fine(number: object) -> str:

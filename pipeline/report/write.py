@@ -6,20 +6,29 @@ count. Its content security policy lets it fetch nothing and run nothing else. I
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from contextlib import ExitStack
 from typing import Any
 
 from pipeline.analysis.tables import Tables, open_tables
-from pipeline.io.files import write_text
 from pipeline.report.content import Content, gather
 from pipeline.report.excerpts import clusters, dropped_samples
-from pipeline.report.page import TEMPLATES, environment
+from pipeline.report.page import save, whole_page
 from pipeline.report.signals import signals_of
 from pipeline.runs import Run
-from stages.errors import ConfigError, TamisError
+from stages.errors import TamisError
 
+SECTIONS = {
+    "alerts": "Verdict",
+    "funnel": "Funnel",
+    "reasons": "Reasons",
+    "signals": "Signals and bounds",
+    "overlap": "Rules that overlap",
+    "groups": "Languages and sources",
+    "samples": "Samples",
+    "duplicates": "Duplicates",
+    "time": "Time",
+    "config": "Config and basis",
+}
 MEMORY = "400MB"
 """What DuckDB may hold, of a report's memory of less than a gigabyte."""
 
@@ -33,12 +42,7 @@ def write_report(run: Run, output: str, *, with_samples: bool = True, redacted: 
 
     Raises ConfigError when the file cannot be written.
     """
-    page = render(run, with_samples=with_samples, redacted=redacted)
-    try:
-        write_text(output, page)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written: {error.strerror or error}; give another --output") from error
-    return len(page.encode())
+    return save(render(run, with_samples=with_samples, redacted=redacted), output, "--output")
 
 
 def render(run: Run, *, with_samples: bool = True, redacted: bool = False) -> str:
@@ -54,7 +58,8 @@ def render(run: Run, *, with_samples: bool = True, redacted: bool = False) -> st
             context["samples"] = _samples(run, tables, content, redacted) if with_samples else []
             context["clusters"] = clusters(run, tables, with_texts=with_samples, redacted=redacted)
         context["signals"] = signals_of(run.config.stages, stats, redacted)
-    return _page(run=run, why_not=why_not, content=content, with_samples=with_samples, redacted=redacted, **context)
+    context |= {"run": run, "why_not": why_not, "content": content, "with_samples": with_samples, "redacted": redacted}
+    return whole_page("report", run.path, SECTIONS, **context)
 
 
 def _open(run: Run) -> tuple[Tables | None, str]:
@@ -68,9 +73,3 @@ def _open(run: Run) -> tuple[Tables | None, str]:
 def _samples(run: Run, tables: Tables, content: Content, redacted: bool) -> list[Any]:
     rules = [rule.name for rule in content.rules if rule.here["documents"]]
     return dropped_samples(run, tables, rules, redacted)
-
-
-def _page(**context: Any) -> str:
-    script, style = ((TEMPLATES / name).read_text("utf-8") for name in ("report.js", "report.css"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment().get_template("report.html").render(script=script, style=style, digest=digest, **context)
