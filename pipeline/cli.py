@@ -252,16 +252,21 @@ def whatif(
 def compare(
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="A run directory.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The run directory that it is held against.")],
+    html: Html = None,
     as_json: AsJson = False,
 ) -> None:
     """Show two finished runs side by side: config, funnel, documents decided otherwise, signals that drifted."""
     from rich.console import Console
 
     from pipeline.analysis.compare import compare as compare_runs
+    from pipeline.report.compare import render
     from pipeline.runs import open_run
     from pipeline.terminal_compare import print_comparison
 
-    found = compare_runs(open_run(run_a), open_run(run_b))
+    a, b = open_run(run_a), open_run(run_b)
+    found = compare_runs(a, b)
+    if html:
+        write_page(html, render(found, a, b))
     print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console())
 
 
@@ -311,6 +316,7 @@ def profile(
     sample_bytes: Annotated[int, typer.Option(min=10_000, help="Text to measure, in bytes.")] = 64 << 20,
     text: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     format: Annotated[str, typer.Option(metavar="FORMAT", help="parquet, jsonl, warc, wet or text.")] = "auto",
+    html: Html = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a sample of any corpus: languages, signals, what published recipes would drop, a config to start from."""
@@ -319,11 +325,14 @@ def profile(
     from pipeline.analysis.profile import profile as profile_input
     from pipeline.analysis.starting_config import starting_config
     from pipeline.config import read_input
+    from pipeline.report.profile import render
     from pipeline.terminal_profile import print_profile
 
     found = profile_input(read_input({"path": input, "text": text, "format": format}), sample_bytes)
     if output:
         write_config(output, starting_config(found))
+    if html:
+        write_page(html, render(found))
     print(json.dumps(found.to_json())) if as_json else print_profile(found, Console())
     if not output and not as_json:
         print(f"For a config to start from: tamis profile {input} --output first.yaml", file=sys.stderr)
@@ -336,9 +345,10 @@ def names(text: str) -> list[str]:
 
 def write_page(path: Path, page: str) -> None:
     """Write one HTML file and say how large it is."""
+    from pipeline.numbers import short
     from pipeline.report.page import save
 
-    print(f"{path}: {save(page, str(path), '--html') / 1e6:.1f} MB", file=sys.stderr)
+    print(f"{path}: {short(save(page, str(path), '--html'), 'B')}", file=sys.stderr)
 
 
 def write_config(path: Path, text: str) -> None:

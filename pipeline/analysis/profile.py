@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from pipeline.analysis.recipes import BATCH_BYTES, FIT_BYTES, Outcome, judge, recipes
+from pipeline.analysis.safe_text import visible
 from pipeline.analysis.sampling import Sample, take_sample
 from pipeline.config import LANGUAGE, PRESETS, build_stages, load_config
 from pipeline.io.input import Input
@@ -205,5 +206,4 @@ def _examples(sample: Sample, column: pa.ChunkedArray, rule: Bounds, mask: np.nd
 def _excerpt(text: str) -> str:
     """The beginning of a text on one line; what cannot be printed is shown by its code."""
     beginning = " ".join(text[: 4 * EXCERPT_CHARS].split())
-    shown = "".join(char if char.isprintable() else f"⟦U+{ord(char):04X}⟧" for char in beginning[:EXCERPT_CHARS])
-    return shown + ("…" if len(beginning) > EXCERPT_CHARS else "")
+    return visible(beginning[:EXCERPT_CHARS]) + ("…" if len(beginning) > EXCERPT_CHARS else "")

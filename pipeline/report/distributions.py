@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.inspector.pictures import WIDE, WIDTH, Axis
+from pipeline.inspector.pictures import WIDTH, Axis
 from pipeline.report.charts import SPAN, Mark, few
 from pipeline.report.page import value
 
@@ -25,6 +25,8 @@ TAIL = 0.005
 MARGIN = 1.02
 """The axis is so many times as long as what it has to show."""
 NUM_TICKS = 6
+WIDE = 20
+"""Values whose largest is more times a median are drawn on a logarithmic axis."""
 QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 
@@ -84,21 +86,23 @@ def distributions(samples: Sequence[Drawn], *, whole: bool = False) -> Distribut
             *(end for interval in one.intervals.values() for end in interval),
         )
     ]
-    axis = _axis([one.values for one in samples if len(one.values)], marks)
+    axis = _axis([one.values for one in samples if len(one.values)], marks, whole)
     ticks = tuple(Mark(_percent(axis, tick), tick) for tick in few(axis.ticks(), axis.logarithmic, NUM_TICKS))
     return Distributions(tuple(_row(axis, one, whole) for one in samples), ticks, axis.logarithmic)
 
 
-def _axis(samples: Sequence[Numbers], marks: Sequence[float]) -> Axis:
+def _axis(samples: Sequence[Numbers], marks: Sequence[float], whole: bool) -> Axis:
     """Nearly all values, and all bounds."""
     low = min([float(np.quantile(values, TAIL)) for values in samples] + list(marks), default=0.0)
     high = max([float(np.quantile(values, 1 - TAIL)) for values in samples] + list(marks), default=1.0)
-    if low >= 0 and (low < high / 4 or high <= 1):
+    if 0 <= low < high / 4:
         low = 0.0
     middle = min([float(np.median(values)) for values in samples], default=high)
-    logarithmic = low >= 0 and high > WIDE and high > WIDE * max(middle, 1.0)
+    logarithmic = low >= 0 and high > WIDE * max(middle, 1.0)
     if high <= low:
         return Axis(low, low + 1.0, False)
+    high += whole  # the last number is as wide as the others
+    low -= (high - low) * (MARGIN - 1) if low else 0.0
     end = math.expm1(math.log1p(high) * MARGIN) if logarithmic else high + (high - low) * (MARGIN - 1)
     return Axis(low, end, logarithmic)
 
