@@ -93,8 +93,8 @@ def distributions(samples: Sequence[Drawn], *, whole: bool = False) -> Distribut
 
 def _axis(samples: Sequence[Numbers], marks: Sequence[float], whole: bool) -> Axis:
     """Nearly all values, and all bounds."""
-    low = min([float(np.quantile(values, TAIL)) for values in samples] + list(marks), default=0.0)
-    high = max([float(np.quantile(values, 1 - TAIL)) for values in samples] + list(marks), default=1.0)
+    low = min([float(np.quantile(values, TAIL, method="lower")) for values in samples] + list(marks), default=0.0)
+    high = max([float(np.quantile(values, 1 - TAIL, method="higher")) for values in samples] + list(marks), default=1.0)
     if 0 <= low < high / 4:
         low = 0.0
     middle = min([float(np.median(values)) for values in samples], default=high)

@@ -25,8 +25,10 @@ def folder(tmp_path_factory):
 
 
 def test_compare_shows_what_differs_in_80_columns(folder):
-    found = tamis("compare", folder / "a", folder / "b")
+    found = tamis("compare", folder / "a", folder / "b", "--html", folder / "compared.html")
     assert found.returncode == 0, found.stderr
+    assert f"{folder / 'compared.html'}: " in found.stderr
+    assert "documents decided otherwise" in (folder / "compared.html").read_text()
     assert "word_count.min" in found.stdout
     assert "told by address" in found.stdout
     assert "that A keeps are dropped by B; 0 that A drops are kept by B" in found.stdout
@@ -37,8 +39,9 @@ def test_compare_shows_what_differs_in_80_columns(folder):
 
 def test_calibrate_writes_a_config_that_runs(folder):
     output = folder / "calibrated.yaml"
-    found = tamis("calibrate", folder / "a", "--reference", "en", "--output", output, "--min-documents", 20)
+    found = tamis("calibrate", folder / "a", "--reference", "en", "--output", output, "--min-documents", 20, "--html", folder / "calibrated.html")
     assert found.returncode == 0, found.stderr
+    assert "enough documents" in (folder / "calibrated.html").read_text()
     assert "reference en" in found.stdout
     assert f"tamis run {output}" in found.stderr
     ran = tamis("run", output, "--output", folder / "calibrated", "--quiet", "--workers", 1)
@@ -49,8 +52,9 @@ def test_calibrate_writes_a_config_that_runs(folder):
 
 def test_profile_needs_nothing_but_a_file(folder):
     output = folder / "first.yaml"
-    found = tamis("profile", folder / "in.jsonl", "--output", output)
+    found = tamis("profile", folder / "in.jsonl", "--output", output, "--html", folder / "profile.html")
     assert found.returncode == 0, found.stderr
+    assert "300 documents of 1 file" in (folder / "profile.html").read_text()
     for expected in ("300 documents", "fineweb", "What published rules would drop", "Just beyond a bound"):
         assert expected in found.stdout
     assert max(map(len, found.stdout.splitlines())) <= 80
@@ -72,6 +76,8 @@ def test_profile_needs_nothing_but_a_file(folder):
         (["calibrate", "{}/a", "--reference", "en", "--signals", "gopher.nothing"], 2, "is no signal with a bound"),
         (["calibrate", "{}/a", "--reference", "en", "--min-documents", "3"], 2, "--min-documents"),
         (["calibrate", "{}/a", "--reference", "en", "--output", "{}/x.txt"], 2, "ends in .yaml"),
+        (["calibrate", "{}/a", "--reference", "en", "--reference-text", "{}/no.txt"], 2, "no.txt"),
+        (["compare", "{}/a", "{}/b", "--html", "{}/nowhere/x.html"], 2, "give another --html"),
         (["profile"], 2, "INPUT"),
         (["profile", "{}/im.jsonl"], 2, "Did you mean"),
         (["profile", "{}/in.jsonl", "--text", "txet"], 2, "text"),

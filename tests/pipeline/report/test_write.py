@@ -18,7 +18,7 @@ from tests.in_process import run_in_process, tasks_of
 
 HOSTILE = "<script>alert(1)</script> </script> \u202eevil\u202c \x00 & " + "the river and that garden have water " * 5
 SECTIONS = "alerts funnel reasons signals overlap groups samples duplicates time config".split()
-VOID = {"meta", "input", "link", "br"}
+VOID = {"meta", "input", "link", "br", "wbr"}
 
 
 def finished(config: dict) -> Run:
