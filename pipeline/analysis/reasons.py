@@ -10,7 +10,6 @@ and censuses are not asked again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from pipeline.analysis.estimates import Estimate, share_of, total
 from pipeline.analysis.rules import Rule, is_rerun, rules_of
 from pipeline.analysis.tables import Tables
+from pipeline.stats import dropped_as_read
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,13 @@ def reasons(tables: Tables, weight: str = "documents") -> list[Reason]:
         weight: `documents` or `bytes`, bytes as the documents were read.
     """
     shadow = Shadow.read(tables)
-    dropped = dropped_counts(tables)
-    reached = _recorded(tables) if weight == "documents" else _reached(tables, shadow.rules)
+    stats = tables.run.stats
+    dropped = dropped_as_read(stats)
+    reached = {rule: counts for stage in stats["stages"].values() for rule, counts in stage["alone"].items()}
     found = []
     for place, rule in enumerate(shadow.rules):
         here = dropped.get(rule.name, (0, 0))[weight == "bytes"]
-        alone = [Estimate.counted(reached.get(rule.name, (0, 0))[weight == "bytes"])]
+        alone = [Estimate.counted(reached.get(rule.name, {}).get(weight, 0))]
         for other, before in enumerate(shadow.rules):
             if before.stage_number < rule.stage_number and before.name in dropped:
                 alone.append(_unseen(shadow, dropped[before.name], other, place, weight))
@@ -116,31 +117,10 @@ def _only(shadow: Shadow, rule: Rule, place: int, here: tuple[int, int], weight:
     return shadow.share(here, place, fires.sum(axis=1) == fires[:, place], weight)
 
 
-def dropped_counts(tables: Tables) -> dict[str, tuple[int, int]]:
-    """Documents and bytes that each rule dropped."""
-    found = tables.rows("SELECT dropped_by, count(*), sum(bytes) FROM signals WHERE dropped_by IS NOT NULL GROUP BY 1")
-    return {rule: (documents, int(size)) for rule, documents, size in found}
-
-
-def _recorded(tables: Tables) -> dict[str, tuple[int, int]]:
-    """What `_reached` counts, from `stats.json`: documents alone, since its bytes are those that came to the stage."""
-    stages = tables.run.stats["stages"].values()
-    return {rule: (counts["documents"], 0) for stage in stages for rule, counts in stage["alone"].items()}
-
-
-def _reached(tables: Tables, rules: Sequence[Rule]) -> dict[str, tuple[int, int]]:
-    """Documents and bytes that each rule would drop of those that its stage measured."""
-    if not rules:
-        return {}
-    sums = ", ".join(f"count(*) FILTER ({rule.sql}), coalesce(sum(bytes) FILTER ({rule.sql}), 0)" for rule in rules)
-    (row,) = tables.rows(f"SELECT {sums} FROM signals")
-    return {rule.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, rule in enumerate(rules)}
-
-
 def overlap(tables: Tables, limit: int = 20) -> Overlap:
     """The rules that fire most often among dropped documents, two by two."""
     shadow = Shadow.read(tables)
-    dropped = dropped_counts(tables)
+    dropped = dropped_as_read(tables.run.stats)
     sampled = np.bincount(shadow.dropped_by, minlength=len(shadow.rules))
     weight = np.array([dropped.get(rule.name, (0, 0))[0] for rule in shadow.rules]) / np.maximum(sampled, 1)
     fires = shadow.fires.astype(np.float32)
