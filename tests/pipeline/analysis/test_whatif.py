@@ -187,6 +187,13 @@ def test_examples_change_side_and_the_nearest_come_first(folder, whole):
     assert counts == sorted(counts, reverse=True)
 
 
+def test_examples_of_a_stage_without_bounds(whole):
+    with open_tables(whole) as tables:
+        flips = flipping(whole, ["stages.language.label=[de]"], tables, limit=1000)
+        assert len(flips) == what_if(whole, ["stages.language.label=[de]"], tables).newly_dropped > 0
+    assert [flip.address for flip in flips] == sorted(flip.address for flip in flips)
+
+
 def test_histograms_of_a_part(whole):
     edges = np.array([20.0, 60, 100.5])
     with open_tables(whole) as tables:
