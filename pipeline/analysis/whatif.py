@@ -175,14 +175,16 @@ class WhatIf:
     def _passing(self, number: int, cells: list[_Cell], sampled: list[_Cell]) -> Estimate:
         """What passes a stage, those before it included."""
         counted = sum(cell.size(self.weight) for cell in cells if not _is_released(cell) and cell.new // STEP > number)
-        parts = [Estimate.counted(counted)]
+        known: list[Estimate] = [Estimate.counted(counted)]
+        unknown: list[Estimate] = []
         for old in dict.fromkeys(cell.old for cell in cells if _is_released(cell)):
             if old // STEP < number and self._has_later(old // STEP, number):
+                parts = known if any(cell.old == old for cell in sampled) else unknown
                 parts.append(self._share(old, number, cells, sampled))
             else:
                 released = [cell for cell in cells if _is_released(cell) and cell.old == old]
-                parts.append(Estimate.counted(sum(cell.size(self.weight) for cell in released)))
-        return total(parts)
+                known.append(Estimate.counted(sum(cell.size(self.weight) for cell in released)))
+        return total(known, unknown)
 
     def _has_later(self, after: int, to: int) -> bool:
         """Whether a stage that can be asked again may drop what a stage let pass."""
