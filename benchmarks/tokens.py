@@ -20,12 +20,17 @@ import sys
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from stages.text.batch import Utf8
+    from stages.tokens.bpe import Encoder, Memo
+    from stages.tokens.ids import Ids
 
 NAMES = ("tiktoken", "cold", "running", "warm")
 ROW = "{:8} {:8.1f} MB {:6.2f} bytes/token   tiktoken {:6.1f}   cold {:6.1f}   running {:6.1f}   warm {:6.1f} MB/s   " \
@@ -39,9 +44,8 @@ def main() -> None:
     parser.add_argument("--tokenizer-json", type=Path)
     options = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    from stages.text.batch import TextBatch, Utf8
+    from stages.text.batch import TextBatch
     from stages.tokens.bpe import Encoder, Memo
-    from stages.tokens.ids import Ids
     from stages.tokens.tokens import load_encoder
     from tests.naive_tokens import reference
 
@@ -59,25 +63,17 @@ def main() -> None:
             utf8 = TextBatch(pa.table({"id": pa.nulls(len(texts), pa.string()), "text": texts})).utf8
             strings = texts.to_pylist()
             spent = seconds[lang]
-
-            def ours(name: str, kept: Memo, utf8: Utf8 = utf8, spent: dict[str, float] = spent) -> Ids:
-                encoder._memos = [kept]
-                start = time.thread_time()
-                found = encoder.encode(utf8)
-                spent[name] += time.thread_time() - start
-                return found
-
             ours_first = num_groups % 2 == 0
             num_groups += 1
             if ours_first:
-                ours("running", memo)
+                _timed(encoder, memo, utf8, spent, "running")
             start = time.thread_time()
             expected = [tiktoken.encode_ordinary(text) for text in strings]
             spent["tiktoken"] += time.thread_time() - start
             if not ours_first:
-                ours("running", memo)
-            ours("cold", Memo())
-            found = ours("warm", memo)
+                _timed(encoder, memo, utf8, spent, "running")
+            _timed(encoder, Memo(), utf8, spent, "cold")
+            found = _timed(encoder, memo, utf8, spent, "warm")
             parts = np.split(found.values, found.offsets[1:-1])
             different += sum(not np.array_equal(part, ids) for part, ids in zip(parts, expected, strict=True))
             documents += len(strings)
@@ -99,6 +95,15 @@ def main() -> None:
         _library(options.tokenizer_json, files[0], encoder)
     if different:
         sys.exit(1)
+
+
+def _timed(encoder: Encoder, memo: Memo, utf8: Utf8, spent: dict[str, float], name: str) -> Ids:
+    """Ids of some texts by an encoder that remembers what is in a memo; the seconds are added to those of that name."""
+    encoder._memos = [memo]
+    start = time.thread_time()
+    found = encoder.encode(utf8)
+    spent[name] += time.thread_time() - start
+    return found
 
 
 def _by_language(file: Path) -> list[tuple[str, Any]]:

@@ -117,7 +117,7 @@ def load_config(
         content["input"] = {**(before if isinstance(before, dict) else {}), "path": input}
     if output is not None:
         content["output"] = output
-    return _Checker(located).config(content)
+    return _Checker(located, overrides).config(content)
 
 
 def profile_path() -> Path | None:
@@ -242,8 +242,9 @@ def _over_parent(located: Located, content: dict[str, Any], seen: tuple[str, ...
 class _Checker:
     """Turns plain values into models, and pydantic's errors into ours."""
 
-    def __init__(self, located: Located) -> None:
+    def __init__(self, located: Located, overrides: Sequence[str] = ()) -> None:
         self.located = located
+        self.overrides = overrides
 
     def config(self, content: dict[str, Any]) -> Config:
         known = list(Config.model_fields)
@@ -322,7 +323,16 @@ class _Checker:
             self._fail((*path, *at), _in_plain_words(cls, name, at, problem))
 
     def _fail(self, path: KeyPath, message: str) -> Any:
-        raise ConfigError(f"{self.located.place(path)}: {message}")
+        raise ConfigError(f"{self._place(path)}: {message}")
+
+    def _place(self, path: KeyPath) -> str:
+        """The override that a value came with, or its line."""
+        at = [str(key) for key in path if not isinstance(key, int)]
+        for override in self.overrides:
+            keys = override.partition("=")[0].strip().split(".")
+            if len(at) > 1 + (at[0] == "stages") and all(mine == its for mine, its in zip(at, keys, strict=False)):
+                return f"--set {override}"
+        return self.located.place(path)
 
 
 def _paths(block: object) -> list[str]:

@@ -22,7 +22,7 @@ def count_rules(counts: Stats, stage: Stage, verdicts: Mapping[str, Mask], sizes
 
     Args:
         verdicts: of `decide`, by field.
-        sizes: bytes of the documents that reached the stage.
+        sizes: bytes of the documents that reached the stage, as they were read.
     """
     num_violated = np.zeros(len(sizes), np.int64)
     for mask in verdicts.values():

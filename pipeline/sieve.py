@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from pipeline.counts import count_rules, count_signals
+from pipeline.counts import Sizes, count_rules, count_signals
 from pipeline.histograms import Floats, edges_of
 from pipeline.stats import Stats, merge_counters
 from stages.contract import Barrier, Census, Fitted, Stage, Survey, SurveyedBarrier, decide, run_stage
@@ -96,6 +96,7 @@ def sieve(
     seed: int = 0,
     listener: Listener | None = None,
     edges: Mapping[str, Floats] | None = None,
+    bytes_read: Sizes | None = None,
 ) -> Sieved:
     """Run the stages over a batch and add what happened to `stats["stages"]`.
 
@@ -105,6 +106,7 @@ def sieve(
         seed: changes which dropped documents a sample takes.
         listener: is told of dropped documents, with their text as the stage left it.
         edges: those of the stages' histograms, if they are known.
+        bytes_read: bytes of each document as it was read, if earlier stages have changed the batch's texts.
 
     Raises StageError, naming the stage, when one fails.
     """
@@ -114,6 +116,7 @@ def sieve(
     signals: dict[str, pa.Array] = {}
     dropped: list[Dropped] = []
     edges = edges_of(stages) if edges is None else edges
+    bytes_read = np.diff(batch.utf8.offsets) if bytes_read is None else bytes_read
     for number, stage in enumerate(stages):
         started = time.perf_counter()
         after, columns = guarded(stage, batch, (given or {}).get(stage.name))
@@ -125,7 +128,7 @@ def sieve(
         sizes = np.diff(batch.utf8.offsets)
         _count(counts, sizes, np.diff(after.utf8.offsets), mask, rules)
         began = time.perf_counter()
-        count_rules(counts, stage, verdicts, sizes)
+        count_rules(counts, stage, verdicts, bytes_read[rows])
         count_signals(counts, stage, columns, edges)
         counting = time.perf_counter() - began
         if mask.any():

@@ -16,8 +16,8 @@ start with `peak_`, which are maxima. Bytes are bytes of UTF-8 text, but for `fi
 A document is dropped by exactly one rule, so at every stage `documents_in = documents_out + sum of dropped`. Of the
 documents that reached a stage, `alone` are those that a rule would drop if it were the only one of the stage, `only`
 those that no other rule of the stage drops. Histograms and labels tell of all documents that reached it
-(`pipeline.histograms`). By source, documents count from the reader on, by language from the stage `language` on, with
-the bytes that were read.
+(`pipeline.histograms`). By source, documents count from the reader on, by language from the stage `language` on. The
+bytes of these four are those that were read; elsewhere a stage counts what came to it.
 
 More than 1,000 labels of one kind become a single one, `(many)`, which takes up every label it meets.
 """
@@ -130,6 +130,14 @@ def dropped(stats: Stats) -> dict[str, dict[str, int]]:
     """Documents and bytes dropped by each rule of every stage, most documents first."""
     rules = [(rule, counts) for stage in stats["stages"].values() for rule, counts in stage["dropped"].items()]
     return dict(sorted(rules, key=lambda item: (-item[1]["documents"], item[0])))
+
+
+def dropped_as_read(stats: Stats) -> dict[str, tuple[int, int]]:
+    """Documents that each rule dropped, and their bytes as they were read."""
+    total: Stats = {}
+    for counts in stats["sources"].values():
+        _add(total, counts["dropped"])
+    return {rule: (counts["documents"], counts["bytes"]) for rule, counts in total.items()}
 
 
 def num_rejected(stats: Stats) -> int:

@@ -201,8 +201,16 @@ class _SieveTask:
         if self.resolution is not None:
             given[self.stages[0].name] = self.resolution.of(portion.addresses)
         self.shadow.begin(portion.told)
-        seed = self.run.config.execution.seed
-        sieved = sieve(portion.batch, self.stages, self.stats, given, seed=seed, listener=self.shadow, edges=self.edges)
+        sieved = sieve(
+            portion.batch,
+            self.stages,
+            self.stats,
+            given,
+            seed=self.run.config.execution.seed,
+            listener=self.shadow,
+            edges=self.edges,
+            bytes_read=portion.told["bytes"].to_numpy(),
+        )
         self._count(portion, sieved)
         self._write_shadow(self.shadow.full(), sinks)
         began = time.perf_counter()

@@ -261,8 +261,10 @@ def print_outcome(
     stages: Sequence[Stage] = (),
 ) -> None:
     """What `tamis run` ends with: funnel, reasons, mixes, unreadable records, where it all lies, what to do next."""
+    console.print()
     console.print(funnel(snapshot, console.width))
     if counting.dropped(snapshot):
+        console.print()
         console.print(reasons(snapshot))
     for name, mixture in (mixtures or {}).items():
         print_mixture(name, mixture, console)
@@ -270,7 +272,7 @@ def print_outcome(
         kinds = ", ".join(
             f"{counts['documents']:,} {reason.removeprefix('input.')}" for reason, counts in sorted(bad.items())
         )
-        console.print(f"Not readable: {kinds}. Each is in {path}/rejected with its file and offset.", highlight=False)
+        console.print(f"\nNot readable: {kinds}. Each is in {path}/rejected with its file and offset.", highlight=False)
     console.print()
     size, seconds = snapshot["input"]["bytes"], snapshot["wall_seconds"]
     console.print(

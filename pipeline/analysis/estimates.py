@@ -40,13 +40,19 @@ class Estimate:
         return f"{self.value:,.0f} ({self.low:,.0f} to {self.high:,.0f})"
 
 
-def total(parts: Iterable[Estimate]) -> Estimate:
-    """The sum of independent estimates."""
-    parts = list(parts)
+def total(parts: Iterable[Estimate], unknown: Iterable[Estimate] = ()) -> Estimate:
+    """The sum of independent estimates. Of those of which nothing was sampled, `unknown`, nobody knows that they are
+    independent: their ends add up."""
+    parts, unknown = list(parts), list(unknown)
     value = sum(part.value for part in parts)
     below = math.sqrt(sum((part.value - part.low) ** 2 for part in parts))
     above = math.sqrt(sum((part.high - part.value) ** 2 for part in parts))
-    return Estimate(value, value - below, value + above, all(part.exact for part in parts))
+    return Estimate(
+        value + sum(part.value for part in unknown),
+        value - below + sum(part.low for part in unknown),
+        value + above + sum(part.high for part in unknown),
+        all(part.exact for part in (*parts, *unknown)),
+    )
 
 
 def share_of(

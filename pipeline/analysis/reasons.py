@@ -10,7 +10,7 @@ and censuses are not asked again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,9 @@ import numpy.typing as npt
 from pipeline.analysis.estimates import Estimate, share_of, total
 from pipeline.analysis.rules import Rule, is_rerun, rules_of
 from pipeline.analysis.tables import Tables
+from pipeline.stats import Stats, dropped_as_read
+
+Rows = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -66,18 +69,18 @@ class Shadow:
         known = dropped_by >= 0
         return cls(rules, dropped_by[known], table["bytes"].to_numpy()[known], fires[known])
 
-    def share(self, population: tuple[int, int], stratum: int, hits: npt.NDArray[np.bool_], weight: str) -> Estimate:
-        """How much of a population (documents, bytes), what the rule `stratum` dropped, is as `hits`, one for each of
-        its rows."""
+    def share(self, population: tuple[int, int], stratum: int, among: Rows, hits: Rows, weight: str) -> Estimate:
+        """How much of a population (documents, bytes) is as `hits`; `among` are those of it that were sampled. Both
+        tell of the documents in the sample that the rule `stratum` dropped."""
         sizes = self.strata[stratum][1]
-        sampled, found = len(sizes), int(hits.sum())
+        sampled, found = int(among.sum()), int(hits.sum())
         if weight == "documents":
             return share_of(population[0], sampled, found)
-        sums = (float(sizes.sum()), float(sizes[hits].sum()), float((sizes**2).sum()))
+        sums = (float(sizes[among].sum()), float(sizes[hits].sum()), float((sizes[among] ** 2).sum()))
         return share_of(population[0], sampled, found, whole=population[1], weights=sums)
 
     @cached_property
-    def strata(self) -> list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]]:
+    def strata(self) -> list[tuple[Rows, npt.NDArray[np.float64]]]:
         """For every rule, of the documents that it dropped: which rules fire (a column a rule), and their bytes."""
         rows = [np.flatnonzero(self.dropped_by == place) for place in range(len(self.rules))]
         return [(np.asfortranarray(self.fires[those]), self.bytes[those].astype(np.float64)) for those in rows]
@@ -90,57 +93,70 @@ def reasons(tables: Tables, weight: str = "documents") -> list[Reason]:
         weight: `documents` or `bytes`, bytes as the documents were read.
     """
     shadow = Shadow.read(tables)
-    dropped = dropped_counts(tables)
-    reached = _recorded(tables) if weight == "documents" else _reached(tables, shadow.rules)
+    stats = tables.run.stats
+    dropped = dropped_as_read(stats)
     found = []
     for place, rule in enumerate(shadow.rules):
+        counts = stats["stages"][rule.stage.name]
         here = dropped.get(rule.name, (0, 0))[weight == "bytes"]
-        alone = [Estimate.counted(reached.get(rule.name, (0, 0))[weight == "bytes"])]
-        for other, before in enumerate(shadow.rules):
-            if before.stage_number < rule.stage_number and before.name in dropped:
-                alone.append(_unseen(shadow, dropped[before.name], other, place, weight))
-        only = _only(shadow, rule, place, dropped.get(rule.name, (0, 0)), weight)
-        found.append(Reason(rule.name, here, total(alone), only))
+        alone = _alone(shadow, place, counts, dropped, weight)
+        found.append(Reason(rule.name, here, alone, _only(shadow, place, counts, weight)))
     return sorted(found, key=lambda reason: -reason.here)
 
 
-def _unseen(shadow: Shadow, population: tuple[int, int], stratum: int, place: int, weight: str) -> Estimate:
-    """What a rule would drop of the documents that an earlier one dropped."""
-    if not is_rerun(shadow.rules[place].stage):
-        return Estimate(0.0, 0.0, float(population[weight == "bytes"]), False)
-    return shadow.share(population, stratum, shadow.strata[stratum][0][:, place], weight)
+def _alone(shadow: Shadow, place: int, counts: Stats, dropped: Mapping[str, tuple[int, int]], weight: str) -> Estimate:
+    """What a rule would drop of what reached its stage, which was counted, and of what earlier ones dropped. Where the
+    sample has nothing of the latter, as large a share as of all the rest."""
+    rule = shadow.rules[place]
+    reached = counts["alone"].get(rule.name, {}).get(weight, 0)
+    before = [
+        (other, dropped[earlier.name])
+        for other, earlier in enumerate(shadow.rules)
+        if earlier.stage_number < rule.stage_number and earlier.name in dropped
+    ]
+    if not is_rerun(rule.stage):
+        ends = [Estimate(0.0, 0.0, float(population[weight == "bytes"]), False) for _, population in before]
+        return total([Estimate.counted(reached)], ends)
+    told, whole = [Estimate.counted(reached)], counts[f"{weight}_in"]
+    untold = 0
+    for other, population in before:
+        fires = shadow.strata[other][0]
+        if len(fires):
+            told.append(shadow.share(population, other, np.ones(len(fires), np.bool_), fires[:, place], weight))
+            whole += population[weight == "bytes"]
+        else:
+            untold += population[weight == "bytes"]
+    known = total(told)
+    return total([known], [Estimate(untold * min(known.value / max(whole, 1), 1.0), 0.0, untold, untold == 0)])
 
 
-def _only(shadow: Shadow, rule: Rule, place: int, here: tuple[int, int], weight: str) -> Estimate:
+def _only(shadow: Shadow, place: int, counts: Stats, weight: str) -> Estimate:
+    """What no other rule drops, of what no other rule of the stage drops, which was counted."""
+    rule = shadow.rules[place]
+    counted = counts["only"].get(rule.name, {"documents": 0, "bytes": 0})
+    others = [
+        (other, found.stage_number == rule.stage_number)
+        for other, found in enumerate(shadow.rules)
+        if other != place and (found.stage_number == rule.stage_number or is_rerun(found.stage))
+    ]
+    later = [other for other, same_stage in others if not same_stage]
+    if not any(shadow.rules[other].stage_number > rule.stage_number for other in later):
+        return Estimate.counted(counted[weight])
     fires = shadow.strata[place][0]
-    return shadow.share(here, place, fires.sum(axis=1) == fires[:, place], weight)
+    among = _none(fires[:, [other for other, same_stage in others if same_stage]])
+    hits = among & _none(fires[:, later])
+    return shadow.share((counted["documents"], counted["bytes"]), place, among, hits, weight)
 
 
-def dropped_counts(tables: Tables) -> dict[str, tuple[int, int]]:
-    """Documents and bytes that each rule dropped."""
-    found = tables.rows("SELECT dropped_by, count(*), sum(bytes) FROM signals WHERE dropped_by IS NOT NULL GROUP BY 1")
-    return {rule: (documents, int(size)) for rule, documents, size in found}
-
-
-def _recorded(tables: Tables) -> dict[str, tuple[int, int]]:
-    """What `_reached` counts, from `stats.json`: documents alone, since its bytes are those that came to the stage."""
-    stages = tables.run.stats["stages"].values()
-    return {rule: (counts["documents"], 0) for stage in stages for rule, counts in stage["alone"].items()}
-
-
-def _reached(tables: Tables, rules: Sequence[Rule]) -> dict[str, tuple[int, int]]:
-    """Documents and bytes that each rule would drop of those that its stage measured."""
-    if not rules:
-        return {}
-    sums = ", ".join(f"count(*) FILTER ({rule.sql}), coalesce(sum(bytes) FILTER ({rule.sql}), 0)" for rule in rules)
-    (row,) = tables.rows(f"SELECT {sums} FROM signals")
-    return {rule.name: (int(row[2 * i]), int(row[2 * i + 1])) for i, rule in enumerate(rules)}
+def _none(fires: Rows) -> Rows:
+    """The rows in which nothing fires."""
+    return np.logical_not(np.logical_or.reduce(fires, axis=1))
 
 
 def overlap(tables: Tables, limit: int = 20) -> Overlap:
     """The rules that fire most often among dropped documents, two by two."""
     shadow = Shadow.read(tables)
-    dropped = dropped_counts(tables)
+    dropped = dropped_as_read(tables.run.stats)
     sampled = np.bincount(shadow.dropped_by, minlength=len(shadow.rules))
     weight = np.array([dropped.get(rule.name, (0, 0))[0] for rule in shadow.rules]) / np.maximum(sampled, 1)
     fires = shadow.fires.astype(np.float32)

@@ -68,20 +68,25 @@ def _rule_sql(stage: Stage, signal: str, has_language: bool) -> str | None:
     """None for a rule that can drop nothing."""
     column = f"{stage.name}.{signal}"
     type_ = stage.signals()[signal].type
-    overrides: list[tuple[str, Mapping[str, Mapping[str, Decision]]]] = []
-    if has_language:
-        overrides.append((LANGUAGE, stage.by_language))
-    overrides += [(f"{stage.name}.{label}", getattr(stage, field)) for field, label in stage.own_overrides.items()]
     sql = decision_sql(stage.decisions()[signal], column, type_)
-    for label, by_label in overrides:
-        cases = {value: rules[signal] for value, rules in by_label.items() if signal in rules}
-        if cases:
-            whens = " ".join(
-                f"WHEN {literal(value)} THEN {decision_sql(rule, column, type_) or 'FALSE'}"
-                for value, rule in cases.items()
-            )
-            sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'FALSE'} END)"
+    for label, cases in overrides_of(stage, signal, has_language):
+        whens = " ".join(
+            f"WHEN {literal(value)} THEN {decision_sql(rule, column, type_) or 'FALSE'}"
+            for value, rule in cases.items()
+        )
+        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'FALSE'} END)"
     return sql
+
+
+def overrides_of(stage: Stage, signal: str, has_language: bool) -> list[tuple[str, Mapping[str, Decision]]]:
+    """Columns of labels, each with the decisions on a signal that stand in for the stage's own one where the label is
+    theirs; of two columns the later one counts."""
+    columns: list[tuple[str, Mapping[str, Mapping[str, Decision]]]] = []
+    if has_language:
+        columns.append((LANGUAGE, stage.by_language))
+    columns += [(f"{stage.name}.{label}", getattr(stage, field)) for field, label in stage.own_overrides.items()]
+    found = [(label, {value: rules[signal] for value, rules in by.items() if signal in rules}) for label, by in columns]
+    return [(label, cases) for label, cases in found if cases]
 
 
 def decision_sql(decision: Decision, column: str, type_: pa.DataType) -> str | None:

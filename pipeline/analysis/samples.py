@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.analysis.rules import Rule, rules_of
+from pipeline.analysis.rules import Rule, overrides_of, rules_of
 from pipeline.analysis.tables import Tables, literal, quoted
 from pipeline.analysis.texts import dropped_texts, kept_rows
 from pipeline.config import LANGUAGE
@@ -101,19 +101,13 @@ def _addresses(
 def _distance(rule: Rule, has_language: bool) -> str | None:
     """How far the signal lies from the nearer end of the bound that counts for the document, as SQL; None if no end
     is set."""
-    overrides = [(LANGUAGE, rule.stage.by_language)] if has_language else []
-    overrides += [
-        (f"{rule.stage.name}.{label}", getattr(rule.stage, field)) for field, label in rule.stage.own_overrides.items()
-    ]
     sql = _to_nearer_end(rule.name, rule.decision)
-    for label, by_label in overrides:
-        cases = {value: rules[rule.signal] for value, rules in by_label.items() if rule.signal in rules}
-        if cases:
-            whens = " ".join(
-                f"WHEN {literal(value)} THEN {_to_nearer_end(rule.name, decision) or 'NULL'}"
-                for value, decision in cases.items()
-            )
-            sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'NULL'} END)"
+    for label, cases in overrides_of(rule.stage, rule.signal, has_language):
+        whens = " ".join(
+            f"WHEN {literal(value)} THEN {_to_nearer_end(rule.name, decision) or 'NULL'}"
+            for value, decision in cases.items()
+        )
+        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'NULL'} END)"
     return sql
 
 

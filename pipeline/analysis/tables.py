@@ -46,6 +46,7 @@ class Tables:
         self.run = run
         self._connection = duckdb.connect(config={"memory_limit": memory, **({"threads": threads} if threads else {})})
         self._columns = {view: self._create(view) for view in VIEWS}
+        self._kept: dict[str, pa.Table] = {}
 
     def _create(self, view: str) -> list[str]:
         dataset = getattr(self.run, view)
@@ -76,6 +77,12 @@ class Tables:
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """The rows that a query gives, all of them."""
         return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    def query_once(self, sql: str) -> pa.Table:
+        """The few rows of a query that comes again and again. They are kept: a run that is done does not change."""
+        if sql not in self._kept:
+            self._kept[sql] = self.query(sql)
+        return self._kept[sql]
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query that gives few."""

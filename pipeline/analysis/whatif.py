@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 from pipeline.analysis.estimates import Estimate, share_of, total
@@ -31,6 +32,7 @@ STEP = 1000
 FAR = 10**9
 """In place of the number of a rule: kept."""
 WEIGHTS = ("documents", "bytes")
+ADDED = ("documents", "bytes", "squares")
 
 
 @dataclass(frozen=True)
@@ -173,14 +175,16 @@ class WhatIf:
     def _passing(self, number: int, cells: list[_Cell], sampled: list[_Cell]) -> Estimate:
         """What passes a stage, those before it included."""
         counted = sum(cell.size(self.weight) for cell in cells if not _is_released(cell) and cell.new // STEP > number)
-        parts = [Estimate.counted(counted)]
+        known: list[Estimate] = [Estimate.counted(counted)]
+        unknown: list[Estimate] = []
         for old in dict.fromkeys(cell.old for cell in cells if _is_released(cell)):
             if old // STEP < number and self._has_later(old // STEP, number):
+                parts = known if any(cell.old == old for cell in sampled) else unknown
                 parts.append(self._share(old, number, cells, sampled))
             else:
                 released = [cell for cell in cells if _is_released(cell) and cell.old == old]
-                parts.append(Estimate.counted(sum(cell.size(self.weight) for cell in released)))
-        return total(parts)
+                known.append(Estimate.counted(sum(cell.size(self.weight) for cell in released)))
+        return total(known, unknown)
 
     def _has_later(self, after: int, to: int) -> bool:
         """Whether a stage that can be asked again may drop what a stage let pass."""
@@ -238,6 +242,12 @@ def what_if(run: Run, changes: Sequence[str], tables: Tables | None = None, weig
     return WhatIf(run, tuple(changes), weight, before, after, cells, sampled, by_group)
 
 
+def prepare(tables: Tables) -> None:
+    """Count what every later question takes from."""
+    config = tables.run.config
+    _Query(tables, config, config).undisturbed()
+
+
 def changed_stages(before: Config, after: Config) -> list[int]:
     """The stages that another config has changed."""
     return [i for i, (old, new) in enumerate(zip(before.stages, after.stages, strict=True)) if old != new]
@@ -274,16 +284,22 @@ def number_of(config: Config) -> dict[str, int]:
 
 
 class _Query:
-    """Who was dropped by which rule, and would be by which, counted in one pass over the signals."""
+    """Who was dropped by which rule, and would be by which. Counted in one pass over the signals for all changes, and
+    one over the documents that a change may touch."""
 
     def __init__(self, tables: Tables, before: Config, after: Config) -> None:
         self.tables = tables
         self.numbers = number_of(before)
-        changed = set(changed_stages(before, after))
-        rules = [rule for rule in rules_of(after) if rule.drops]
-        self.active = [rule for rule in rules if rule.stage_number in changed]
-        self.all_rules = rules
-        self.changed = changed
+        self.changed = set(changed_stages(before, after))
+        self.all_rules = [rule for rule in rules_of(after) if rule.drops]
+        self.active = [rule for rule in self.all_rules if rule.stage_number in self.changed]
+        was = {rule.name: rule.sql for rule in rules_of(before) if rule.drops}
+        now = {rule.name: rule.sql for rule in self.all_rules}
+        self.moved = [name for name in self.numbers if was.get(name) != now.get(name)]
+        """Rules that decide otherwise."""
+        fires = [now[name] for name in self.moved if name in now]
+        self.touched = " OR ".join([*fires, f"dropped_by IN ({', '.join(map(literal, self.moved))})"])
+        """True for every document of which something else may become; null and false for others."""
 
     @property
     def old(self) -> str:
@@ -306,24 +322,40 @@ class _Query:
         return found | ({"source": quoted("source")} if self.tables.has("source") else {})
 
     def counted(self) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
-        """The documents of the whole run, and by language and source: one pass, and names become numbers after it."""
-        rows = self._sums("signals", f"dropped_by AS old, {self.first(self.active)} AS new")
+        """The documents of the whole run, and by language and source."""
+        parts = [self._numbered(self.undisturbed())]
+        if self.moved:
+            decided = f"dropped_by AS old, {self.first(self.active)} AS new"
+            touched = self._numbered(self.tables.query(self._sums(decided, f"signals WHERE {self.touched}")))
+            parts += [touched, _taken(touched.drop_columns(["new"]).append_column("new", touched["old"]))]
+        return self._cells(pa.concat_tables([part.select(parts[0].column_names) for part in parts]))
+
+    def undisturbed(self) -> pa.Table:
+        """What the run's own rules dropped, which is the same for all changes."""
+        return self.tables.query_once(self._sums("dropped_by AS old", "signals"))
+
+    def _numbered(self, rows: pa.Table) -> pa.Table:
+        """Names of rules as numbers; without `new`, nothing else becomes of any document."""
         old = [FAR if name is None else self.numbers.get(name, -1) for name in rows["old"].to_pylist()]
-        new = [
-            min(rule, now) if rule == -1 or (rule != FAR and rule // STEP not in self.changed) else now
-            for rule, now in zip(old, rows["new"].to_pylist(), strict=True)
-        ]
-        rows = rows.set_column(0, "old", pa.array(old, pa.int64())).set_column(1, "new", pa.array(new, pa.int64()))
-        return self._cells(rows)
+        new = old
+        if "new" in rows.column_names:
+            new = [self._now(rule, now) for rule, now in zip(old, rows["new"].to_pylist(), strict=True)]
+            rows = rows.drop_columns(["new"])
+        numbers = {"old": pa.array(old, pa.int64()), "new": pa.array(new, pa.int64())}
+        return pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **numbers})
+
+    def _now(self, old: int, now: int) -> int:
+        """The rule that drops a document now, by the first one of the changed stages that it violates."""
+        return min(old, now) if old == -1 or (old != FAR and old // STEP not in self.changed) else now
 
     def sampled(self) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
         """The same of the shadow sample."""
-        return self._cells(self._sums(self.followed, "old, new"))
+        return self._cells(self.tables.query(self._sums("old, new", self.followed)))
 
-    def _sums(self, source: str, decided: str) -> pa.Table:
+    def _sums(self, decided: str, source: str) -> str:
         groups = "".join(f", {column} AS {kind}" for kind, column in self.groups().items())
-        sums = "count(*) AS documents, sum(bytes) AS bytes, sum(CAST(bytes AS DOUBLE) ** 2) AS squares"
-        return self.tables.query(f"SELECT {decided}{groups}, {sums} FROM {source} GROUP BY ALL")
+        sums = "count(*) AS documents, sum(bytes)::BIGINT AS bytes, sum(CAST(bytes AS DOUBLE) ** 2) AS squares"
+        return f"SELECT {decided}{groups}, {sums} FROM {source} GROUP BY ALL"
 
     def _cells(self, rows: pa.Table) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
         return _summed(rows, None), {kind: _summed(rows, kind) for kind in self.groups()}
@@ -334,12 +366,15 @@ class _Query:
         near = [(rule, _distance(rule)) for rule in self.active if isinstance(rule.decision, Bounds)]
         by_now = " ".join(f"WHEN {self.numbers[rule.name]} THEN {distance}" for rule, distance in near)
         by_old = " ".join(f"WHEN {literal(rule.name)} THEN {distance}" for rule, distance in near)
-        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END" if near else "0"
+        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END, address" if near else "address"
+        if not self.moved:
+            return []
         mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]
+        could = f"({self.touched}) AND (dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, mine))}))"
         rows = self.tables.rows(
-            f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals WHERE "
-            f"dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, mine)) or 'NULL'})) "
-            f"WHERE (dropped_by IS NULL) <> (now = {FAR}) ORDER BY {order}, address LIMIT {limit} OFFSET {offset}"
+            f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals "
+            f"WHERE {could}) WHERE (dropped_by IS NULL) <> (now = {FAR}) "
+            f"ORDER BY {order} LIMIT {limit} OFFSET {offset}"
         )
         return [
             Flip(int(address), id_, old, names[now] if old is None else RELEASED) for address, id_, old, now in rows
@@ -349,7 +384,8 @@ class _Query:
 def _summed(rows: pa.Table, kind: str | None) -> list[_Cell]:
     """Cells by language or source, or of the whole run, in an order that depends on nothing else."""
     keys = ["old", "new", *([kind] if kind else [])]
-    sums = rows.group_by(keys).aggregate([(name, "sum") for name in ("documents", "bytes", "squares")])
+    sums = rows.group_by(keys).aggregate([(name, "sum") for name in ADDED])
+    sums = sums.filter(pc.greater(sums["documents_sum"], 0))
     cells = [
         _Cell(
             int(row["old"]),
@@ -362,6 +398,13 @@ def _summed(rows: pa.Table, kind: str | None) -> list[_Cell]:
         for row in sums.to_pylist()
     ]
     return sorted(cells, key=lambda cell: (cell.old, cell.new, cell.label is None, cell.label or ""))
+
+
+def _taken(rows: pa.Table) -> pa.Table:
+    """What takes these rows out of a sum."""
+    for name in ADDED:
+        rows = rows.set_column(rows.column_names.index(name), name, pc.negate(rows[name]))
+    return rows
 
 
 def _distance(rule: Rule) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from threading import Lock
@@ -79,6 +80,13 @@ class Inspected:
         from pipeline.analysis.tables import open_tables
 
         return open_tables(self.run)
+
+    def prepare(self) -> None:
+        """Open the tables before anybody asks. What fails here fails again, and is told, when somebody does."""
+        from pipeline.analysis.whatif import prepare
+
+        with self.lock, suppress(Exception):
+            prepare(self.tables)
 
     def forget(self) -> None:
         """Make every view anew: the run, or what is known of it, has changed."""

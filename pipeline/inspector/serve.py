@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 
 from pipeline.inspector.app import make_app
 from pipeline.inspector.page import Inspected
@@ -27,6 +28,7 @@ def inspect(run: str, other: str | None, host: str, port: int, browser: bool) ->
         print("Ctrl-C ends it.", file=sys.stderr, flush=True)
         if browser:
             _open(address)
+        threading.Thread(target=inspected.prepare, daemon=True).start()
         app = make_app(inspected, host, token)
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         try:
@@ -57,7 +59,6 @@ def address_of(listening: socket.socket, host: str, token: str | None) -> str:
 
 
 def _open(address: str) -> None:
-    import threading
     import webbrowser
 
     threading.Timer(0.5, webbrowser.open, [address]).start()

@@ -148,10 +148,13 @@ def test_overrides_address_stages_by_name(write):
     ("override", "expected"),
     [
         ("stages.gofer.word_count.min=1", "the config has no stage 'gofer'. Did you mean 'gopher'?"),
-        ("stages.gopher.word_cout.min=1", "Did you mean 'word_count'?"),
+        (
+            "stages.gopher.word_cout.min=1",
+            "--set stages.gopher.word_cout.min=1: gopher has no field 'word_cout'. Did you",
+        ),
         ("stages.gopher=1", "name a stage and a field"),
         ("stages.gopher.word_count.min", "write a path, `=` and a value"),
-        ("execution.workrs=1", "Did you mean 'workers'?"),
+        ("execution.workrs=1", "--set execution.workrs=1: execution has no field 'workrs'. Did you mean 'workers'?"),
         ("stages.gopher.word_count.min=[", "is not a YAML value"),
         ("output.path.x=1", "output is a value, there is nothing below it"),
     ],

@@ -84,6 +84,20 @@ def test_histograms_and_labels_of_every_stage(done, rows):
     assert len(reached) == run.stats["output"]["documents"]
 
 
+def test_rules_alone_weigh_what_was_read(done, rows):
+    """Of `fineweb`, which sees texts that `c4` has changed, in a segment of its own."""
+    stage = done[0].config.stages[-1]
+    counts = done[0].stats["stages"][stage.name]
+    reached = [row for row in rows if row["dropped_by"] is None or row["dropped_by"].startswith("fineweb.")]
+    for name, bound in stage.decisions().items():
+        column = f"{stage.name}.{name}"
+        low, high = (-np.inf if bound.min is None else bound.min), (np.inf if bound.max is None else bound.max)
+        violated = [row["bytes"] for row in reached if row[column] is not None and not low <= row[column] <= high]
+        found = counts["alone"].get(column, {"documents": 0, "bytes": 0})
+        assert found == {"documents": len(violated), "bytes": sum(violated)}
+    assert counts["alone"]
+
+
 def test_the_same_counts_whoever_does_it(done):
     one, three = (run.stats for run in done)
     for kind in ("sources", "languages"):

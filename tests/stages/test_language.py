@@ -48,7 +48,7 @@ def assert_library_agrees(documents: list[str]) -> None:
     columns = measure(*documents)
     rows = zip(*(columns[name].to_pylist() for name in ("label", "score", "second_label", "margin")), strict=True)
     for text, (label, score, second, margin) in zip(documents, rows, strict=True):
-        if not text.strip():
+        if not text.replace("\0", " ").strip():  # NUL ends a token, too
             assert (label, score, second, margin) == (None, None, None, None)
             continue
         (expected, first_score), (expected_second, second_score) = library_says(library, text, 2)

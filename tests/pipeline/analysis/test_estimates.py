@@ -46,3 +46,9 @@ def test_sums_keep_counted_numbers_and_lean_as_their_parts():
     summed = Estimate.counted(10) + Estimate(5, 4, 9, exact=False)
     assert (summed.value, summed.low, summed.high, summed.exact) == (15, 14, 19, False)
     assert Estimate(5, 4, 9, exact=False).minus(20) == Estimate(15, 11, 16, exact=False)
+
+
+def test_ends_of_what_nobody_looked_at_add_up():
+    blind = [Estimate(5, 0, 10, exact=False)] * 4
+    assert total([Estimate.counted(1)], blind) == Estimate(21, 1, 41, exact=False)
+    assert total([], [Estimate.counted(0)]).exact

@@ -170,6 +170,29 @@ def test_three_numbers_of_every_rule(whole):
                 assert shared.documents[i, j] == pytest.approx(len(fired[first] & fired[second]), rel=1e-5)
 
 
+@pytest.mark.parametrize("weight", ["documents", "bytes"])
+@pytest.mark.parametrize("rate", [0.05, 0.3])
+def test_three_numbers_of_a_sample_hold_the_truth(folder, whole, rate, weight):
+    with open_tables(whole) as tables:
+        truth = {reason.rule: reason for reason in reasons(tables, weight)}
+    numbers = [
+        (found, known)
+        for seed in range(3)
+        for reason in _reasons_of(folder, rate, seed, weight)
+        for found, known in ((reason.alone, truth[reason.rule].alone), (reason.only, truth[reason.rule].only))
+    ]
+    assert any(not found.exact for found, _ in numbers)
+    held = [found.low - 1e-6 <= known.value <= found.high + 1e-6 for found, known in numbers]
+    assert np.mean(held) >= 0.93
+
+
+def _reasons_of(folder, rate, seed, weight):
+    name = f"shadow-{rate}-{seed}"
+    there = (folder / name).exists()
+    with open_tables(Run(str(folder / name)) if there else run(folder, name, shadow_rate=rate, seed=seed)) as tables:
+        return reasons(tables, weight)
+
+
 def test_examples_change_side_and_the_nearest_come_first(folder, whole):
     changes = ["stages.gopher.word_count.min=80", "stages.fineweb.terminated_line_ratio.min=0"]
     with open_tables(whole) as tables:
@@ -185,6 +208,13 @@ def test_examples_change_side_and_the_nearest_come_first(folder, whole):
     signals = {row["id"]: row for row in whole.signals.to_table().to_pylist()}
     counts = [signals[flip.id]["gopher.word_count"] for flip in flips if flip.after == "gopher.word_count"]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_examples_of_a_stage_without_bounds(whole):
+    with open_tables(whole) as tables:
+        flips = flipping(whole, ["stages.language.label=[de]"], tables, limit=1000)
+        assert len(flips) == what_if(whole, ["stages.language.label=[de]"], tables).newly_dropped > 0
+    assert [flip.address for flip in flips] == sorted(flip.address for flip in flips)
 
 
 def test_histograms_of_a_part(whole):
