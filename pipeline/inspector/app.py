@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 STATIC = Path(__file__).with_name("static")
-FILES = {"inspector.js": "text/javascript", "inspector.css": "text/css"}
+SHARED = Path(__file__).parents[1] / "report" / "templates"
+FILES = {
+    "inspector.js": (STATIC, "text/javascript"),
+    "inspector.css": (STATIC, "text/css"),
+    "ridges.css": (SHARED, "text/css"),
+}
 """What the app serves besides views: these and nothing else."""
 PAGES = {
     "overview": "Overview",
@@ -80,7 +85,8 @@ def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in FILES:
         raise HTTPException(404)
-    return Response((STATIC / name).read_bytes(), media_type=FILES[name])
+    folder, media_type = FILES[name]
+    return Response((folder / name).read_bytes(), media_type=media_type)
 
 
 def _page(request: Request) -> Response:

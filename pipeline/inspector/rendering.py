@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.analysis.estimates import Estimate
 
 TEMPLATES = Path(__file__).with_name("templates")
+SHARED = Path(__file__).parents[1] / "report" / "templates"
 
 
 @cache
@@ -21,8 +22,10 @@ def environment() -> Environment:
     """Everything is escaped, and a name that a view forgot is an error."""
     import jinja2
 
+    from pipeline.report import page
+
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([TEMPLATES]),
+        loader=jinja2.FileSystemLoader([TEMPLATES, SHARED]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -34,7 +37,13 @@ def environment() -> Environment:
         "plain": plain,
         "amount": amount,
         "estimate": estimate,
-        "signed": lambda value: f"{value:+,.0f}",
+        "signed": lambda value: f"{value:+,.0f}".replace("-", "−"),
+        "size": lambda value: amount(value, "bytes"),
+        "broken": page.broken,
+        "count": page.count,
+        "prose": page.prose,
+        "ratio": page.ratio,
+        "value": page.value,
     }
     return made
 

@@ -97,7 +97,7 @@ def histogram(
     sides += [(places["max"], round(100 - places["max"], 3))] if "max" in places else []
     return Histogram(
         bars,
-        tuple(Mark(_percent(axis, tick), tick) for tick in few(axis.ticks(), axis.logarithmic)),
+        tuple(Mark(_percent(axis, tick), tick) for tick in _ticks(axis, whole)),
         tuple(Mark(places[end], value, end) for end, value in bounds.items() if cuts[end] <= axis.high),
         tuple(side for side in sides if side[1] > 0),
         wide,
@@ -143,6 +143,11 @@ def _bars(axis: Axis, edges: Floats, counts: Counts, cuts: Mapping[str, float]) 
         gone = not cuts.get("min", -math.inf) <= low < cuts.get("max", math.inf)
         bars.append(Bar(left, width, round(heights[0], 4), round(heights[1], 4), int(counts[place]), low, high, gone))
     return bars
+
+
+def _ticks(axis: Axis, whole: bool) -> list[float]:
+    """Of whole numbers, at whole numbers."""
+    return few([tick for tick in axis.ticks() if not whole or float(tick).is_integer()], axis.logarithmic)
 
 
 def few(ticks: Sequence[float], logarithmic: bool, most: int = TICKS) -> list[float]:

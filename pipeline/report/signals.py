@@ -48,6 +48,11 @@ class Picture:
     rows: Sequence[tuple[str, int]]
     """The same as a table of few rows."""
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all documents have one value, as far as bins are fine; then there is nothing to draw."""
+        return len(self.chart.bars) == 1 and self.spread[0] == self.spread[-1]
+
 
 @dataclass(frozen=True)
 class Labels:

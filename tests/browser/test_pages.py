@@ -26,7 +26,7 @@ def pages(tmp_path_factory):
     """Addresses of files, by command."""
     folder = tmp_path_factory.mktemp("pages")
     run = inspected_run(folder)
-    other = inspected_run(folder, "<img src=x onerror='window.hacked = true'>", stages=["language", "exact", "gopher"])
+    other = inspected_run(folder, "<img src=x onerror='window.hacked = true'>", stages=["language", {"gopher": {"word_count": {"min": 2}}}])
     config = load_config({"input": "x", "output": "y", "stages": ["language", "gopher"]})
     table = signals({label: 400 for label in LENGTHS}, LENGTHS)
     matched = calibrate_table(table, config, "en", signals=["gopher.mean_word_length"])

@@ -109,7 +109,7 @@ function move(handle, value) {
   handle.setAttribute("transform", `translate(${place} 0)`);
   handle.setAttribute("aria-valuenow", value);
   handle.setAttribute("aria-valuetext", value);
-  handle.querySelector(".value").textContent = `${end} ${value}`;
+  handle.querySelector(".value").textContent = `${end} ${Number(value).toLocaleString("en", { maximumSignificantDigits: 4 })}`;
   const side = plot.querySelector(`.dropped-side[data-side="${end}"]`);
   if (side) {
     if (end === "max") side.setAttribute("x", place);

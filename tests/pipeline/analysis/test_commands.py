@@ -77,7 +77,7 @@ def test_profile_needs_nothing_but_a_file(folder):
         (["calibrate", "{}/a", "--reference", "en", "--min-documents", "3"], 2, "--min-documents"),
         (["calibrate", "{}/a", "--reference", "en", "--output", "{}/x.txt"], 2, "ends in .yaml"),
         (["calibrate", "{}/a", "--reference", "en", "--reference-text", "{}/no.txt"], 2, "no.txt"),
-        (["compare", "{}/a", "{}/b", "--html", "{}/nowhere/x.html"], 2, "give another --html"),
+        (["compare", "{}/a", "{}/b", "--html", "{}/a.yaml/x.html"], 2, "give another --html"),
         (["profile"], 2, "INPUT"),
         (["profile", "{}/im.jsonl"], 2, "Did you mean"),
         (["profile", "{}/in.jsonl", "--text", "txet"], 2, "text"),

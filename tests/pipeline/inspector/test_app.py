@@ -124,7 +124,7 @@ def test_no_file_is_served_but_its_own(client, path):
     answer = client.get(path)
     assert answer.status_code == 404
     assert "root:" not in answer.text
-    assert set(FILES) == {"inspector.js", "inspector.css"}
+    assert set(FILES) == {"inspector.js", "inspector.css", "ridges.css"}
 
 
 def test_wrong_questions_say_what_is_right(client):
