@@ -1,7 +1,7 @@
 """The pictures in the README, of the quickstart run: `python -m benchmarks.screenshots runs/quickstart`.
 
 Draws `docs/images/{terminal,report,inspector}.png` with Debian's Chromium: the funnel as `tamis run` prints it, the
-report's funnel, a bound that is being moved in the inspector.
+funnel of the report, a bound that is being moved in the inspector.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ IMAGES = Path(__file__).parents[1] / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZE = {"width": 1240, "height": 800}
+COLUMNS = 114
+"""Of the terminal: its longest line is not cut."""
 COLORS = 128
 """Of a picture; a palette makes it a third of the size."""
 
@@ -49,14 +51,17 @@ def main() -> None:
 
 
 def terminal(page: Any, run: Run, folder: Path) -> None:
-    """What `tamis run` ends with, as a terminal of 100 columns shows it."""
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    """What `tamis run` ends with."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print("$ tamis run configs/quickstart.yaml", style="bold")
-    print_outcome(run.stats, run.path, console, achieved(run))
+    print_outcome(run.stats, run.path, console, achieved(run), run.config.stages)
     drawn = folder / "terminal.svg"
     console.save_svg(str(drawn), title="tamis")
     page.goto(f"file://{drawn}")
-    save(page.locator("svg").first.screenshot(), "terminal")
+    width, height = page.evaluate("document.documentElement.getAttribute('viewBox').split(' ').slice(2).map(Number)")
+    page.set_viewport_size({"width": SIZE["width"], "height": round(SIZE["width"] * height / width)})
+    save(page.screenshot(), "terminal")
+    page.set_viewport_size(SIZE)
 
 
 def report(page: Any, run: Run, folder: Path) -> None:

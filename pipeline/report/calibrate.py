@@ -104,7 +104,7 @@ def _warnings(matches: Sequence[Match]) -> dict[str, dict[str, list[str]]]:
 def _signal(found: Calibration, name: str, pairs: Sequence[Pair], languages: Sequence[str]) -> Signal:
     stage, field = stage_of(found.config.stages, name)
     mine = {label: [p for p in pairs if p.match.signal == name and p.match.language == label] for label in languages}
-    reference = {pair.match.end: pair.match.reference for pair in pairs if pair.match.signal == name}
+    reference: dict[str, float] = {pair.match.end: pair.match.reference for pair in pairs if pair.match.signal == name}
     rows = [Drawn(found.reference, found.values[found.reference, name], reference)]
     for label, own in mine.items():
         matches = [pair.match for pair in own]

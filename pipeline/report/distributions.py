@@ -48,20 +48,24 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Row:
-    """A sample as it is drawn: outlines for `d=` of a path, in a square of 100, by whether bounds keep it; places of its
-    bounds, of the former ones, and of intervals (place and width)."""
+    """A sample as it is drawn, in a square of 100.
+
+    Attributes:
+        kept, gone: outlines of what bounds keep and cut off, for `d=` of a path: with linear heights, and logarithmic.
+        sides: what bounds cut off of the axis, place and width. intervals: of the bounds, place and width.
+        former: bounds as they were before.
+        spread: values at `QUANTILES`; empty where nothing was measured.
+    """
 
     label: str
     documents: int
     kept: tuple[str, str]
-    """On a linear and on a logarithmic axis of heights."""
     gone: tuple[str, str]
     sides: tuple[tuple[float, float], ...]
     bounds: tuple[Mark, ...]
     former: tuple[Mark, ...]
     intervals: tuple[tuple[float, float], ...]
     spread: tuple[str, ...]
-    """Values at `QUANTILES`."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,11 @@ def whole_page(kind: str, subject: str, sections: Mapping[str, str], **context: 
     script, *styles = ((TEMPLATES / name).read_text("utf-8") for name in ("report.js", "report.css", "ridges.css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     context |= {"kind": kind, "subject": subject, "sections": sections.items()}
-    return environment().get_template(f"{kind}.html").render(script=script, style="".join(styles), digest=digest, **context)
+    return (
+        environment()
+        .get_template(f"{kind}.html")
+        .render(script=script, style="".join(styles), digest=digest, **context)
+    )
 
 
 def save(page: str, output: str, option: str) -> int:

@@ -82,7 +82,9 @@ def _signals(found: Profile, stage: Stage) -> list[Signal]:
         if not is_numeric(signal.type) or column.null_count == len(column):
             continue
         samples = [Drawn("all", _numbers(column), _bounds(stage, name, None))]
-        samples += [Drawn(label, _numbers(column.filter(of)), _bounds(stage, name, label)) for label, of in rows.items()]
+        samples += [
+            Drawn(label, _numbers(column.filter(of)), _bounds(stage, name, label)) for label, of in rows.items()
+        ]
         drawn.append(
             Signal(
                 f"{stage.name}.{name}",

@@ -26,9 +26,13 @@ def pages(tmp_path_factory):
     """Addresses of files, by command."""
     folder = tmp_path_factory.mktemp("pages")
     run = inspected_run(folder)
-    other = inspected_run(folder, "<img src=x onerror='window.hacked = true'>", stages=["language", {"gopher": {"word_count": {"min": 2}}}])
+    other = inspected_run(
+        folder,
+        "<img src=x onerror='window.hacked = true'>",
+        stages=["language", {"gopher": {"word_count": {"min": 2}}}],
+    )
     config = load_config({"input": "x", "output": "y", "stages": ["language", "gopher"]})
-    table = signals({label: 400 for label in LENGTHS}, LENGTHS)
+    table = signals(dict.fromkeys(LENGTHS, 400), LENGTHS)
     matched = calibrate_table(table, config, "en", signals=["gopher.mean_word_length"])
     found = {
         "calibrate": calibrate_page.render(matched, other.path),
@@ -54,7 +58,9 @@ def test_they_show_everywhere(open_page, pages, kind, viewport, color_scheme):
     assert serious(page) == []
 
 
-@pytest.mark.parametrize(("kind", "shown"), [("calibrate", "#distributions"), ("profile", "#examples"), ("compare", "#documents")])
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("calibrate", "#distributions"), ("profile", "#examples"), ("compare", "#documents")]
+)
 def test_hostile_text_shows_as_text(chromium_page, pages, kind, shown):
     chromium_page.goto(pages[kind])
     text = chromium_page.locator(shown).inner_text()

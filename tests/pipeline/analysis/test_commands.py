@@ -39,7 +39,18 @@ def test_compare_shows_what_differs_in_80_columns(folder):
 
 def test_calibrate_writes_a_config_that_runs(folder):
     output = folder / "calibrated.yaml"
-    found = tamis("calibrate", folder / "a", "--reference", "en", "--output", output, "--min-documents", 20, "--html", folder / "calibrated.html")
+    found = tamis(
+        "calibrate",
+        folder / "a",
+        "--reference",
+        "en",
+        "--output",
+        output,
+        "--min-documents",
+        20,
+        "--html",
+        folder / "calibrated.html",
+    )
     assert found.returncode == 0, found.stderr
     assert "enough documents" in (folder / "calibrated.html").read_text()
     assert "reference en" in found.stdout

@@ -58,7 +58,9 @@ def test_a_value_at_its_bound_is_kept(values, bound):
 def test_areas_are_as_large_as_their_samples():
     rng = np.random.default_rng(2)
     row = drawn(rng.uniform(0, 1, 10_000), {"min": 0.25}, whole=False).rows[0]
-    kept, gone = (sum((right - left) * height for left, right, height in steps(side[0])) for side in (row.kept, row.gone))
+    kept, gone = (
+        sum((right - left) * height for left, right, height in steps(side[0])) for side in (row.kept, row.gone)
+    )
     assert gone / (kept + gone) == pytest.approx(0.25, abs=0.02)
 
 
@@ -71,7 +73,9 @@ def test_a_sample_of_few_is_as_tall_as_one_of_many():
 def test_all_share_one_axis_and_an_empty_one_is_empty():
     found = drawn([1, 2, 3], {"max": 2.0}, [1000, 5000])
     assert found.logarithmic
-    assert max(right for _, right, _ in steps(found.rows[0].kept[0])) < min(x for x, _, _ in steps(found.rows[1].kept[0]))
+    assert max(right for _, right, _ in steps(found.rows[0].kept[0])) < min(
+        x for x, _, _ in steps(found.rows[1].kept[0])
+    )
     empty = drawn([1, 2, 3], {"min": 2.0})
     assert (empty.rows[1].kept, empty.rows[1].gone, empty.rows[1].spread) == (("", ""), ("", ""), ())
     constant = drawn([7, 7], {})

@@ -38,7 +38,7 @@ def profiled(runs):
 @pytest.fixture(scope="module")
 def pages(runs, profiled):
     lengths = {"en": 3.6, HOSTILE_LABEL: 1.5, "de": 3.6}
-    table = signals({label: 400 for label in lengths}, lengths)
+    table = signals(dict.fromkeys(lengths, 400), lengths)
     found = calibrate_table(table, load_config(CONFIG), "en", signals=["gopher.mean_word_length"])
     return {
         "calibrate": calibrate_page.render(found, "<i>run"),
@@ -143,7 +143,9 @@ def test_two_runs_that_are_alike(runs):
 
 def test_reference_text_is_measured_by_the_stages_of_the_run(tmp_path, runs):
     path = tmp_path / "reference.jsonl"
-    rows = [{"text": "The river and the garden have water, and people often walk there with that. " * n} for n in (1, 9)]
+    rows = [
+        {"text": "The river and the garden have water, and people often walk there with that. " * n} for n in (1, 9)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows * 30))
     table = measured(runs[0].config, ["gopher.word_count"], str(path))
     assert table.num_rows == 60
