@@ -15,6 +15,9 @@ from stages.contract import Stage
 
 LANGUAGES_DRAWN = 20
 """Languages whose distributions are drawn, the largest; a page of forty signals then has about 2 MB."""
+ROWS, WARNED, CONFIG_CHARACTERS = 1500, 60, 500_000
+"""Rows of a table, languages that something is said of, and characters of the config: of hundreds of languages a page
+has so much, and says what it leaves out."""
 SECTIONS = {
     "summary": "Summary",
     "bounds": "Bounds",
@@ -75,6 +78,9 @@ def render(found: Calibration, source: str) -> str:
         signals=[_signal(found, name, pairs, drawn) for name in dict.fromkeys(match.signal for match in found.matches)],
         drawn=drawn,
         patch=found.patch(source),
+        rows=ROWS,
+        warned=WARNED,
+        characters=CONFIG_CHARACTERS,
     )
 
 

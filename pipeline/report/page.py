@@ -45,7 +45,7 @@ def environment() -> Environment:
         "count": count,
         "plain": plain,
         "prose": prose,
-        "duration": duration,
+        "duration": took,
         "fine": fine,
         "range": interval,
         "ratio": ratio,
@@ -92,6 +92,11 @@ def count(number: float) -> str:
 def amount(number: float, weight: str) -> str:
     """Documents in full, bytes and tokens with three digits."""
     return count(number) if weight == "documents" else short(number, "B" if weight == "bytes" else "")
+
+
+def took(seconds: float) -> str:
+    """`3 min 05 s`, `42 s`, `170 ms`."""
+    return duration(seconds) if seconds >= 1 or not seconds else f"{max(round(1000 * seconds), 1)} ms"
 
 
 def interval(found: Estimate, weight: str) -> str:

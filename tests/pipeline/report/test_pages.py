@@ -4,6 +4,8 @@ import html
 import json
 import re
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.analysis.calibrate import calibrate, calibrate_table, measured
@@ -153,3 +155,17 @@ def test_reference_text_is_measured_by_the_stages_of_the_run(tmp_path, runs):
     assert sorted(set(table["gopher.word_count"].to_pylist())) == [14, 126]
     found = calibrate(runs[0], "en", signals=["gopher.word_count"], min_documents=20, reference_text=str(path))
     assert found.documents == {"en": 60}
+
+
+def test_hundreds_of_languages_fit_on_a_page():
+    names = ["en", *(f"x{n}" for n in range(400))]
+    table = signals(dict.fromkeys(names, 30), {name: 3 + n / 100 for n, name in enumerate(names)})
+    ratios = np.random.default_rng(5).uniform(0.5, 1, table.num_rows)
+    table = table.append_column("gopher.alpha_word_ratio", pa.array(ratios))
+    table = table.append_column("gopher.hash_ratio", pa.array((1 - ratios) / 4))
+    wanted = ["gopher.mean_word_length", "gopher.alpha_word_ratio", "gopher.hash_ratio"]
+    found = calibrate_table(table, load_config(CONFIG), "en", signals=wanted, min_documents=20)
+    page = calibrate_page.render(found, "x")
+    assert len(page.encode()) < 5_000_000
+    assert "more languages" in told(page)
+    assert f"The {calibrate_page.LANGUAGES_DRAWN} largest of 400 languages are drawn" in told(page)
