@@ -364,7 +364,7 @@ class _Query:
         near = [(rule, _distance(rule)) for rule in self.active if isinstance(rule.decision, Bounds)]
         by_now = " ".join(f"WHEN {self.numbers[rule.name]} THEN {distance}" for rule, distance in near)
         by_old = " ".join(f"WHEN {literal(rule.name)} THEN {distance}" for rule, distance in near)
-        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END" if near else "0"
+        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END" if near else "NULL"  # a number would be a column's
         if not self.moved:
             return []
         mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]

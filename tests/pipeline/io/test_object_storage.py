@@ -30,20 +30,13 @@ def server(tmp_path_factory):
     """A bucket `crawl` with an input, and the server's faults."""
     if not all(map(importlib.util.find_spec, ("moto", "s3fs", "flask"))):
         pytest.skip("no S3 server here: pip install 'moto[server]' s3fs")
-    from tests.protocol_server import s3_server
+    from tests.protocol_server import s3_bucket
 
-    patch = pytest.MonkeyPatch()
-    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
-        patch.setenv(f"AWS_{name}", value)
     folder = tmp_path_factory.mktemp("storage")
     write_jsonl(folder / "in.jsonl", 200)
-    with s3_server() as (address, faults):
-        patch.setenv("AWS_ENDPOINT_URL", address)
-        fs, _ = files.filesystem_of("s3://crawl")
-        fs.mkdir("crawl")
+    with s3_bucket() as (fs, faults):
         fs.put_file(str(folder / "in.jsonl"), "crawl/raw/in.jsonl")
         yield folder, faults
-    patch.undo()
 
 
 def config(source: str, output: str) -> dict:
