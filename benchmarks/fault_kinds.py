@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import signal
 import subprocess
 import time
@@ -74,9 +73,7 @@ def second_launch_with_another_clock(trial: Trial) -> bool:
 
 
 def _is_refused(trial: Trial, clock_off_s: int) -> bool:
-    other = subprocess.run(
-        **trial.command(trial.spec, clock_off_s), capture_output=True, text=True, check=False
-    )
+    other = subprocess.run(**trial.command(trial.spec, clock_off_s), capture_output=True, text=True, check=False)
     if "another launch is at work" in other.stderr:
         return True
     assert not other.returncode, other.stderr  # the first one had just ended

@@ -34,7 +34,7 @@ except TamisError as error:
 """
 KINDS = ("documents", "signals", "rejected", "shadow")
 MAX_LAUNCHES = 200
-GRACE_S = 300.0
+GRACE_S = 3600.0
 
 
 @dataclass
@@ -64,7 +64,8 @@ class Trial:
 
     def launch(self, spec: dict[str, Any] | None = None) -> None:
         """Launch it, or another config on its run directory."""
-        self.said = tempfile.TemporaryFile()
+        self.said.seek(0)
+        self.said.truncate()
         self.process = subprocess.Popen(
             **self.command(spec or self.spec, self.clock_off_s), stderr=self.said, start_new_session=True
         )

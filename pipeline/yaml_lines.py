@@ -26,8 +26,8 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str) -> Any:
-    """A YAML text as plain values. Raises yaml.YAMLError, also for what its library trips over: a date that there is not
-    (`2001-99-99`), `!!bool x`, an integer of 5,000 digits."""
+    """A YAML text as plain values. Raises yaml.YAMLError, also for what its library trips over: a date that there is
+    not (`2001-99-99`), `!!bool x`, an integer of 5,000 digits."""
     try:
         return yaml.load(text, Loader=_Loader)
     except RecursionError as error:

@@ -364,7 +364,7 @@ class _Query:
         near = [(rule, _distance(rule)) for rule in self.active if isinstance(rule.decision, Bounds)]
         by_now = " ".join(f"WHEN {self.numbers[rule.name]} THEN {distance}" for rule, distance in near)
         by_old = " ".join(f"WHEN {literal(rule.name)} THEN {distance}" for rule, distance in near)
-        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END" if near else "NULL"  # a number would be a column's
+        order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END, " if near else ""
         if not self.moved:
             return []
         mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]
@@ -372,7 +372,7 @@ class _Query:
         rows = self.tables.rows(
             f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals "
             f"WHERE {could}) WHERE (dropped_by IS NULL) <> (now = {FAR}) "
-            f"ORDER BY {order}, address LIMIT {limit} OFFSET {offset}"
+            f"ORDER BY {order}address LIMIT {limit} OFFSET {offset}"
         )
         return [
             Flip(int(address), id_, old, names[now] if old is None else RELEASED) for address, id_, old, now in rows

@@ -49,13 +49,14 @@ def config(source: str, output: str) -> dict:
 
 
 def digest(run: str) -> dict[str, str]:
-    """Checksum of every data file of a run, by name; of rejected documents but for the names of the input's files."""
+    """Checksum of every data file of a run, by name, but for the names of the input's files."""
     found = {}
     fs, root = files.filesystem_of(run)
     for name in (name for kind in KINDS for name in sorted(fs.find(f"{root}/{kind}"))):
         content = fs.cat_file(name)
-        if "/rejected/" in name:
-            content = repr(pq.read_table(io.BytesIO(content)).drop_columns(["source"]).to_pylist()).encode()
+        table = pq.read_table(io.BytesIO(content))
+        if "source" in table.column_names:
+            content = repr(table.drop_columns(["source"]).to_pylist()).encode()
         found["/".join(name.split("/")[-2:])] = hashlib.sha256(content).hexdigest()
     return found
 
