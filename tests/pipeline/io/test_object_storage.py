@@ -181,6 +181,9 @@ def test_one_that_keeps_failing_is_an_error_that_no_reader_takes_for_data(flaky)
         Source("x://file").read(10)
 
 
+real = time.time
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Leases behind a URL of memory, with the times of a second."""
@@ -209,6 +212,23 @@ def test_a_lease_is_held_by_one_and_left_by_the_dead(quick):
         time.sleep(0.3)
         with pytest.raises(RunError, match="has taken memory://runs/a over"):
             check()
+
+
+def test_a_lease_needs_no_clocks(quick, monkeypatch):
+    """A launch that sees a lease of another machine goes by whether it changes, not by what any clock says."""
+    for off in (-400 * 86_400, -60, 7 * 3_600, 40 * 86_400):
+        with alone(quick):
+            monkeypatch.setattr(time, "time", lambda off=off: real() + off)
+            with pytest.raises(RunError, match="another launch is at work"):
+                Lease(quick).take()
+            monkeypatch.setattr(time, "time", real)
+        gone = Lease(quick)
+        gone.owner["host"] = "another"
+        gone._write()
+        monkeypatch.setattr(time, "time", lambda off=off: real() + off)
+        with alone(quick) as check:
+            check()
+        monkeypatch.setattr(time, "time", real)
 
 
 def _refused_though_it_saw_none(folder: str) -> None:
