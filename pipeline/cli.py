@@ -76,9 +76,9 @@ def run(
     if as_json:
         print(json.dumps(done.stats))
     elif done.state == "running":
-        print_submitted(done.path, Console())
+        print_submitted(done.path, Console(markup=False))
     elif not quiet:
-        print_outcome(done.stats, done.path, Console(), achieved(done), done.config.stages)
+        print_outcome(done.stats, done.path, Console(markup=False), achieved(done), done.config.stages)
     if done.state == "done" and (lost := done.set_aside):
         raise RunError(list_set_aside(lost, done.path))
 
@@ -101,7 +101,7 @@ def plan(
 
     overrides = [*(set or []), *([f"execution.executor={executor}"] if executor else [])]
     found = preview(load_config(config, overrides=overrides, input=input, output=output, profile=profile_path()))
-    print(json.dumps(found)) if as_json else print_plan(found, Console())
+    print(json.dumps(found)) if as_json else print_plan(found, Console(markup=False))
 
 
 @app.command()
@@ -117,7 +117,7 @@ def status(
     from pipeline.terminal import watch_run
 
     opened = open_run(run)
-    print(json.dumps(opened.snapshot())) if as_json else watch_run(opened, Console(), watch)
+    print(json.dumps(opened.snapshot())) if as_json else watch_run(opened, Console(markup=False), watch)
 
 
 @app.command()
@@ -203,7 +203,7 @@ def bands(
     from pipeline.terminal_text import print_bands
 
     found = [describe(setting) for setting in settings(num_bands, num_rows, threshold)]
-    print(json.dumps(found)) if as_json else print_bands(found, Console())
+    print(json.dumps(found)) if as_json else print_bands(found, Console(markup=False))
 
 
 @app.command()
@@ -244,8 +244,8 @@ def whatif(
 
     found, flips = answer(open_run(run), set or [], by, weight, examples)
     if output:
-        output.write_text(found.patch(), encoding="utf-8")
-    print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console())
+        _write(output, found.patch())
+    print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console(markup=False))
 
 
 @app.command()
@@ -267,7 +267,7 @@ def compare(
     found = compare_runs(a, b)
     if html:
         write_page(html, render(found, a, b))
-    print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console())
+    print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console(markup=False))
 
 
 @app.command()
@@ -306,7 +306,7 @@ def calibrate(
         write_config(output, found.patch(reference_text or run))
     if html:
         write_page(html, render(found, reference_text or run))
-    print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console())
+    print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console(markup=False))
 
 
 @app.command()
@@ -333,7 +333,7 @@ def profile(
         write_config(output, starting_config(found))
     if html:
         write_page(html, render(found))
-    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console())
+    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console(markup=False))
     if not output and not as_json:
         print(f"For a config to start from: tamis profile {input} --output first.yaml", file=sys.stderr)
 
@@ -357,11 +357,17 @@ def write_config(path: Path, text: str) -> None:
 
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--output {path}: a config is a file that ends in .yaml")
+    _write(path, text)
+    print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
+
+
+def _write(path: Path, text: str) -> None:
+    from stages.errors import ConfigError
+
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--output {path} cannot be written: {error.strerror}") from error
-    print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
 
 
 @app.command()
@@ -395,9 +401,9 @@ def list_stages(
     if as_json:
         print(json.dumps(found))
     elif name is None:
-        print_overview(found, Console())
+        print_overview(found, Console(markup=False))
     else:
-        print_stage(found, Console())
+        print_stage(found, Console(markup=False))
 
 
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

@@ -128,5 +128,7 @@ def test_the_bound_that_is_tried_is_a_looser_one_of_the_end_that_drops():
     assert of(Gopher(name="gopher"), "gopher.word_count", _1=5) == "stages.gopher.word_count.min=40"
     assert of(Gopher(name="gopher"), "gopher.word_count", _170=5) == "stages.gopher.word_count.max=125000"
     assert of(Length(), "length.vowel_ratio") == "stages.length.vowel_ratio.min=0.08"
+    one = Gopher(name="gopher", stop_word_count={"min": 1})
+    assert of(one, "gopher.stop_word_count", _1=5) == "stages.gopher.stop_word_count.min=0"
     assert of(Shorten(), "shorten.hopeless") is None
     assert next_commands(counting.empty([]), "r") == ["tamis inspect r", "tamis report r", "tamis status r"]

@@ -91,6 +91,12 @@ def test_a_language_that_loses_more():
     assert "most to gopher.word_count" in found["fr"][1]
 
 
+def test_documents_that_were_neither_kept_nor_dropped_are_not_lost():
+    """Their task was set aside, or the run goes on."""
+    waiting = {"read": {"documents": 5000}, "kept": {"documents": 100}, "dropped": {}}
+    assert not of(["gopher"], {}, languages={"en": language(5000, 4500), "de": waiting})
+
+
 def test_where_most_is_lost_a_language_that_keeps_a_third_of_the_mean():
     languages = {"en": language(9000, 3600), "fr": language(1000, 100), "de": language(1000, 300)}
     assert list(of(["gopher"], {}, languages=languages)) == ["fr"]
