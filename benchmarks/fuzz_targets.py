@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.fuzz_inspector import inspector
 from benchmarks.fuzz_mutations import Seed, with_other_values
 from benchmarks.fuzz_readers import DIALOG, ROOT, TEXTS, Places, Target, jsonl, parquet, text, warc
 
@@ -263,7 +264,7 @@ TARGETS: dict[str, tuple[Callable[[Path], Target], int]] = {
     function.__name__: (function, share)
     for function, share in (
         (jsonl, 220), (text, 160), (parquet, 100), (warc, 150), (config, 40), (fasttext, 70), (vocabulary, 30),
-        (tokenizer, 200), (dialogs, 150), (packed, 6),
+        (tokenizer, 200), (dialogs, 150), (packed, 6), (inspector, 60),
     )
 }  # fmt: skip
 """Each target and its part of all inputs."""

@@ -20,7 +20,7 @@ from pipeline.exchange import concat, first_key, read_all, read_part, write_part
 from pipeline.io.write import Written, open_written
 from pipeline.phases import Phase
 from pipeline.plan import Segment
-from pipeline.records import Record, check_files, commit, read_records
+from pipeline.records import Record, check_files, checked, commit, read_records
 from pipeline.runs import Run
 from pipeline.sketches import Space
 from pipeline.stats import Stats, peak_memory_bytes
@@ -73,13 +73,12 @@ class Resolution:
         space = Space.of(run, segment)
         parts = []
         for record in read_records(run.path, phase, range(phase.num_tasks or 0)):
-            check_files(run.path, phase, record)
-            parts.append(read_part(run.path, record.file("resolution"), rank))
+            parts.append(read_part(run.path, checked(run.path, phase, record, "resolution"), rank))
         said = concat(parts)
         said = said.take(pa.array(np.argsort(said["address"].to_numpy(), kind="stable")))
         if not isinstance(barrier, Deduplication):
             return cls(space, in_lists(said), None)
-        folded = read_all(run.path, space.own.record(rank).file("folded")) if barrier.by_key else None
+        folded = read_all(run.path, space.own.file(rank, "folded")) if barrier.by_key else None
         return cls(space, said, folded)
 
     def of(self, addresses: UInt64s) -> pa.Table:

@@ -11,22 +11,25 @@ Batches are Arrow IPC messages, uncompressed: hashes do not compress. All intege
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 
-from pipeline.io.files import AtomicFile, filesystem_of
+from pipeline.io.files import AtomicFile, Source
 from pipeline.io.write import Written
 from stages.errors import RunError
 
 UInt64s = npt.NDArray[np.uint64]
 BATCH_ROWS = 1 << 20
+SMALL_BYTES = 1 << 20
+"""A file behind a URL that is no larger is read by one request."""
+Stream = Source | io.BytesIO
 _WORD = 8
 _ENTRY = 2 * _WORD
 
@@ -101,30 +104,30 @@ def concat(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 @contextmanager
-def _opened(run: str, file: Written) -> Iterator[IO[bytes]]:
+def _opened(run: str, file: Written) -> Iterator[Stream]:
     path = f"{run}/{file.path}"
-    fs, name = filesystem_of(path)
     try:
-        with fs.open(name, "rb") as stream:
-            yield stream
+        with Source(path) as stream:
+            at_once = "://" in run and file.bytes <= SMALL_BYTES
+            yield io.BytesIO(stream.read()) if at_once else stream
     except (pa.ArrowException, OSError, ValueError) as error:
         phase = "/".join([run, *file.path.split("/")[:2]])
         raise RunError(f"{path} is damaged: {error}; delete {phase} to have that phase done again") from error
 
 
-def _words(stream: IO[bytes], offset: int, count: int) -> list[int]:
+def _words(stream: Stream, offset: int, count: int) -> list[int]:
     stream.seek(offset)
     return np.frombuffer(stream.read(count * _WORD), "<u8").tolist()
 
 
-def _num_parts(stream: IO[bytes], file: Written) -> int:
+def _num_parts(stream: Stream, file: Written) -> int:
     (num_parts,) = _words(stream, file.bytes - _WORD, 1)
     if not 0 < num_parts * _ENTRY < file.bytes:
         raise ValueError("its index is not where it should be")
     return num_parts
 
 
-def _read(stream: IO[bytes], file: Written, first: int, stop: int) -> pa.Table:
+def _read(stream: Stream, file: Written, first: int, stop: int) -> pa.Table:
     index = file.bytes - (_num_parts(stream, file) + 1) * _ENTRY
     entries = _words(stream, index + first * _ENTRY, 2 * (stop - first) + 1)
     offsets, checksums = entries[::2], entries[1::2]

@@ -107,7 +107,7 @@ def _submit(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
     launched = _prepare(path, config, manifest, plan)
     try:
         if advance(launched):
-            refresh(launched, always=True)
+            refresh(launched)
         else:
             end_run(launched, "done")
     except BaseException as error:
@@ -176,7 +176,7 @@ def end_run(launched: Run, state: str, error: str | None = None) -> None:
     started = calendar.timegm(time.strptime(Run(launched.path).description["started"], TIME_FORMAT))
     changes = {"error": error} if error else {"finished": _now()}
     _describe(launched, state=state, seconds=max(int(time.time()) - started, 0), **changes)
-    refresh(launched, always=True)
+    refresh(launched)
 
 
 def _num_workers(config: Config) -> int:

@@ -104,6 +104,13 @@ def check_files(run: str, phase: Phase, record: Record, *, checksums: bool = Fal
             )
 
 
+def checked(run: str, phase: Phase, record: Record, kind: str) -> Written:
+    """The file of a kind. Raises RunError when it is gone or has another size; the others are not asked for."""
+    file = record.file(kind)
+    _compare(run, phase, record, file, size_of(f"{run}/{file.path}"))
+    return file
+
+
 def _compare(run: str, phase: Phase, record: Record, file: Written, size: int | None) -> None:
     path, way_out = f"{run}/{file.path}", _way_out(run, phase, record.rank)
     if size is None:

@@ -23,7 +23,7 @@ from pipeline.io.write import Written
 from pipeline.phases import Phase
 from pipeline.plan import Segment
 from pipeline.priority import sortable
-from pipeline.records import Record, check_files, read_records
+from pipeline.records import checked, read_records
 from pipeline.runs import Run
 from stages.contract import Barrier, Deduplication, SurveyedBarrier
 from stages.dedup.components import scatter
@@ -34,6 +34,8 @@ UInt64s = npt.NDArray[np.uint64]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that keys stay apart; makes the order of the columns count."""
 EVERYTHING = np.zeros(1, np.uint64)
+RECORDS_AT_ONCE = 1000
+"""Records are read so many at a time: a request each, but not one after the other."""
 
 
 class Sketch(NamedTuple):
@@ -143,19 +145,21 @@ class Source:
     """Of an earlier run: the phase whose tasks say who was kept, by addresses that are moved by `settled_shift`."""
     settled_shift: int = 0
 
-    def records(self) -> Iterator[Record]:
-        for rank in range(len(self.firsts)):
-            yield self.record(rank)
+    def files(self, kind: str) -> Iterator[Written]:
+        """A file of every task."""
+        for start in range(0, len(self.firsts), RECORDS_AT_ONCE):
+            ranks = range(start, min(start + RECORDS_AT_ONCE, len(self.firsts)))
+            for record in read_records(self.run, self.sketch, ranks):
+                yield checked(self.run, self.sketch, record, kind)
 
-    def record(self, rank: int) -> Record:
+    def file(self, rank: int, kind: str) -> Written:
         (record,) = read_records(self.run, self.sketch, [rank])
-        check_files(self.run, self.sketch, record)
-        return record
+        return checked(self.run, self.sketch, record, kind)
 
     def profiles(self, rank: int) -> pa.Table:
         """Profiles of a task's documents, and whether an earlier run kept them, `kept_before`; what that run went by is
         left out."""
-        found = moved(read_all(self.run, self.record(rank).file("profiles")), self.shift)
+        found = moved(read_all(self.run, self.file(rank, "profiles")), self.shift)
         if self.settled is None:
             return found.append_column("kept_before", pa.nulls(found.num_rows, pa.bool_()))
         told = concat(list(self._told(rank)))
@@ -215,8 +219,8 @@ class Space:
         """The sketches' rows whose keys lie in `low … high`."""
         found = []
         for source in self.sources:
-            for record in source.records():
-                table = read_keys(source.run, record.file("sketch"), low, high)
+            for file in source.files("sketch"):
+                table = read_keys(source.run, file, low, high)
                 found.append(moved(table, source.shift, column="address"))
         return concat(found)
 

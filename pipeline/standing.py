@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import calendar
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline import stats as counting
-from pipeline.io.files import age_of, exists, write_json
+from pipeline.io.files import etag_of, info_of, write_json
 from pipeline.progress import WRITE_EVERY_S, check_rejected
 from pipeline.runs import Run
 from pipeline.waiting import waits
@@ -47,14 +48,31 @@ def standing(run: Run) -> dict[str, Any]:
     }
 
 
-def refresh(run: Run, *, always: bool = False) -> None:
-    """Rewrite `stats.json` from the records if it is old, so that many jobs keep it fresh and none has to."""
-    path = f"{run.path}/stats.json"
-    if not always and exists(path):
-        look_seconds = run.stats.get("look_seconds", 0.0)
-        if age_of(path) < max(WRITE_EVERY_S, SHARE * look_seconds):
+def refresh(run: Run) -> None:
+    """Rewrite `stats.json` from the records."""
+    write_json(f"{run.path}/stats.json", standing(Run(run.path)))
+
+
+@dataclass
+class Refresher:
+    """Rewrites `stats.json` once nobody has for a while, so that many jobs keep it fresh and none has to.
+
+    A job watches whether the file changes, by its own time: clocks of machines and of their file servers differ.
+    """
+
+    run: Run
+    _seen: str = ""
+    _since: float = 0.0
+
+    def look(self) -> None:
+        info = info_of(f"{self.run.path}/stats.json")
+        seen = "" if info is None else etag_of(info)
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
             return
-    write_json(path, standing(Run(run.path)))
+        look_seconds = self.run.stats.get("look_seconds", 0.0) if seen else 0.0
+        if time.monotonic() - self._since >= max(WRITE_EVERY_S, SHARE * look_seconds):
+            refresh(self.run)
 
 
 def check_errors(run: Run) -> None:

@@ -26,7 +26,7 @@ from pipeline.io.read import Chunk, Rejected, read_shard
 from pipeline.io.shards import ROW_BITS
 from pipeline.io.write import ParquetSink, Written
 from pipeline.plan import Phase
-from pipeline.records import Record, check_files, commit, read_records
+from pipeline.records import Record, checked, commit, read_records
 from pipeline.references import read_references, reference_task
 from pipeline.rejected import REJECTED_SCHEMA, RejectedSample, unreadable
 from pipeline.runs import Run
@@ -180,8 +180,8 @@ class _SieveTask:
         """Measure on what the segment before handed on of the dropped."""
         if self.phase.segment:
             before, record = self._before()
-            check_files(self.run.path, before, record)
-            self._write_shadow(self.shadow.carried(self.run.path, record.file("shadow"), self.earlier), sinks)
+            file = checked(self.run.path, before, record, "shadow")
+            self._write_shadow(self.shadow.carried(self.run.path, file, self.earlier), sinks)
 
     def finish_shadow(self, sinks: dict[str, ParquetSink]) -> None:
         """Measure on what is left of the dropped."""

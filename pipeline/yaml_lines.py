@@ -26,11 +26,14 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str) -> Any:
-    """A YAML text as plain values. Raises yaml.YAMLError."""
+    """A YAML text as plain values. Raises yaml.YAMLError, also for what its library trips over: a date that there is
+    not (`2001-99-99`), `!!bool x`, an integer of 5,000 digits."""
     try:
         return yaml.load(text, Loader=_Loader)
     except RecursionError as error:
         raise yaml.YAMLError("it is nested too deep") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise yaml.YAMLError(f"it has a value that is none: {error}") from error
 
 
 class Located:

@@ -52,8 +52,19 @@ class Bounds(Decision):
     @field_validator("min", "max", mode="before")
     @classmethod
     def _is_a_number(cls, value: Any) -> Any:
-        if isinstance(value, bool) or (isinstance(value, float) and math.isnan(value)):
+        if isinstance(value, bool):
             raise ValueError(f"a bound is a number or null, not {value}")
+        return value
+
+    @field_validator("min", "max")
+    @classmethod
+    def _is_finite(cls, value: Number | None) -> Number | None:
+        try:
+            finite = value is None or math.isfinite(float(value))
+        except OverflowError:  # an integer that no float64 comes near
+            finite = False
+        if not finite:
+            raise ValueError("a bound is a finite number, or null for no limit")
         return value
 
     @model_validator(mode="after")

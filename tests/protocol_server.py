@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
+
+CREDENTIALS = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}
+"""The server takes any."""
 
 
 class Unreliable:
@@ -62,3 +67,20 @@ def s3_server() -> Iterator[tuple[str, Unreliable]]:
     finally:
         server.shutdown()
         thread.join()
+
+
+@contextmanager
+def s3_bucket(name: str = "crawl") -> Iterator[tuple[Any, Unreliable]]:
+    """A filesystem with an empty bucket on such a server, and what makes it fail. It is the S3 of this process, and of
+    those that it starts, until the end. Needs s3fs, too."""
+    from pipeline.io.files import filesystem_of
+
+    with s3_server() as (address, unreliable):
+        settings = {f"AWS_{key}": value for key, value in CREDENTIALS.items()} | {"AWS_ENDPOINT_URL": address}
+        with mock.patch.dict(os.environ, settings):
+            fs, _ = filesystem_of(f"s3://{name}")
+            fs.mkdir(name)
+            try:
+                yield fs, unreliable
+            finally:
+                type(fs).clear_instance_cache()  # another server has another address

@@ -9,8 +9,8 @@ from benchmarks.fuzz import broken_input, try_input
 from benchmarks.fuzz_mutations import Seed, mutated, with_other_values
 from benchmarks.fuzz_targets import TARGETS
 
-NUM_INPUTS = {"packed": 15, "config": 60, "fasttext": 0}
-"""Of the slow ones; models take seconds to be trained."""
+NUM_INPUTS = {"packed": 15, "config": 60, "fasttext": 0, "inspector": 0}
+"""Of the slow ones; models take seconds to be trained, and the inspector is tried beside its other tests."""
 
 
 @pytest.mark.parametrize("name", [name for name in TARGETS if NUM_INPUTS.get(name, 1)])

@@ -32,7 +32,7 @@ def _launch(path: str) -> int:
     try:
         check_errors(run)
         if advance(run):
-            refresh(run, always=True)
+            refresh(run)
             return 0
     except TamisError as error:
         print(error, file=sys.stderr)

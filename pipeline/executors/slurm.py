@@ -29,7 +29,7 @@ from pipeline.io.files import exists, read_json, write_json
 from pipeline.phases import Kind, Phase
 from pipeline.plan import Plan
 from pipeline.runs import Run
-from pipeline.standing import refresh
+from pipeline.standing import Refresher
 from pipeline.stats import Stats
 from stages.errors import ConfigError
 
@@ -184,11 +184,8 @@ class SlurmExecutor(RecordedExecutor, SlurmPipelineExecutor):
         )
 
 
-@dataclass
-class _Refresh:
+class _Refresh(Refresher):
     """Keeps `stats.json` fresh while a job works."""
-
-    run: Run
 
     def ready(self, seconds: float) -> None: ...
 
@@ -197,7 +194,7 @@ class _Refresh:
     def forget(self, rank: int) -> None: ...
 
     def finish(self, rank: int, stats: Stats) -> None:
-        refresh(self.run)
+        self.look()
 
     def poll(self) -> None: ...
 

@@ -14,6 +14,7 @@ import yaml
 
 from pipeline.config import Config, dump_config
 from pipeline.inspector.page import Asked
+from pipeline.yaml_lines import parse
 
 PREFIX = "stages."
 
@@ -45,6 +46,6 @@ def value_at(config: Config, path: str) -> Any:
 
 def _parsed(value: str) -> Any:
     try:
-        return yaml.safe_load(value)
+        return parse(value)
     except yaml.YAMLError:
         return value  # which the config will refuse, and say why

@@ -13,8 +13,10 @@ def label_of_form(inspected: Inspected, form: Mapping[str, str]) -> int:
     """Write the label that a form holds; the document's address. Raises ConfigError if there is no such document."""
     try:
         address = int(form.get("address", ""))
-    except ValueError as error:
-        raise ConfigError("a label names the address of a document") from error
+    except ValueError:
+        address = -1
+    if not 0 <= address < 2**64:
+        raise ConfigError("a label names the address of a document")
     rule = form.get("rule", "")
     with inspected.lock:
         rows = inspected.tables.rows("SELECT dropped_by FROM signals WHERE address = ?", [address])

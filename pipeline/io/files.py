@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -79,12 +78,6 @@ def remove_parts(path: str) -> None:
             for name in names:
                 if name.endswith(".part"):
                     remove(os.path.join(folder, name))
-
-
-def age_of(path: str) -> float:
-    """Seconds since a file was last changed, by this machine's clock."""
-    fs, name = filesystem_of(path)
-    return time.time() - float(again(fs, f"{path} cannot be looked at", lambda: fs.modified(name)).timestamp())
 
 
 def etag_of(info: dict[str, Any]) -> str:

@@ -73,6 +73,8 @@ def test_a_config_survives_being_written_and_read(write):
         ("{min: 60}", "[60, 90]", 6, "gopher.word_count is a bound: write {min: 60}, {max: 90} or both"),
         ("{min: 60}", "{min: 9, max: 3}", 6, "min 9 is above max 3: no document could pass"),
         ("{min: 60}", "{min: many}", 6, "gopher.word_count.min"),
+        ("{min: 60}", "{min: -.inf}", 6, "a bound is a finite number, or null for no limit"),
+        ("{min: 60}", f"{{min: {10**400}}}", 6, "a bound is a finite number, or null for no limit"),
         ("gopher:", "gofer:", 5, "there is no stage 'gofer'. Did you mean 'gopher'?"),
         ("output:", "outptu:", 2, "there is no key 'outptu'. Did you mean 'output'?"),
         (
@@ -98,6 +100,12 @@ def test_an_error_says_where_what_and_what_to_write(write, old, new, line, expec
     found = message(path)
     assert found.startswith(f"{path}:{line}: "), found
     assert expected in found
+
+
+@pytest.mark.parametrize("value", ["2001-99-99", "2001-01-01 25:00:00", "!!bool x", "!!int ''", "!!timestamp x", "0b_"])
+def test_values_that_the_library_trips_over_are_no_yaml(write, value):
+    assert "this is not YAML" in message(write(GOOD.replace("60", value, 1)))
+    assert "is not a YAML value" in message(write(GOOD), overrides=[f"stages.gopher.word_count.min={value}"])
 
 
 @pytest.mark.parametrize(

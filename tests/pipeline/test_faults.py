@@ -14,6 +14,7 @@ import pipeline
 import stages
 from pipeline.cleaning import clean, try_again
 from pipeline.launch import cancel_run
+from pipeline.standing import Refresher
 from stages.contract import Bounds, Count, Filter, Signals
 from stages.errors import DiskFullError, RunError, StageError
 from stages.text.batch import TextBatch
@@ -121,6 +122,28 @@ def test_the_command_ends_with_a_list(spec, tmp_path):
     assert "1 tasks could not be done and were set aside" in ended.stderr
     assert f"task 1 of 01-sieve: {tmp_path}/in-1.jsonl [0:" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_numbers_are_kept_fresh_whatever_the_clocks_say(spec, tmp_path, monkeypatch):
+    """Jobs rewrite `stats.json` when nobody has for a while, by their own time."""
+    (tmp_path / "antidote").write_text("")
+    path = Path(pipeline.run(spec("poisoned"), workers=1).path, "stats.json")
+    now = [100.0]
+    monkeypatch.setattr("pipeline.standing.time.monotonic", lambda: now[0])
+    for off in (-400 * 86_400, 0, 40 * 86_400):
+        os.utime(path, (time.time() + off, time.time() + off))
+        refresher = Refresher(pipeline.open_run(str(path.parent)))
+
+        def is_rewritten(after_s: float, refresher=refresher) -> bool:
+            now[0] += after_s
+            before = path.stat().st_mtime_ns
+            refresher.look()
+            return path.stat().st_mtime_ns != before
+
+        assert [is_rewritten(after_s) for after_s in (0, 9, 2, 1, 9, 2)] == [False, False, True, False, False, True]
+    path.unlink()
+    Refresher(pipeline.open_run(str(path.parent))).look()
+    assert path.exists()
 
 
 def test_clean_leaves_the_output_and_nothing_to_do(spec, tmp_path):

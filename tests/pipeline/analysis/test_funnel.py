@@ -51,7 +51,7 @@ def test_tokens_of_dropped_documents_are_estimated_from_the_shadow(tmp_path):
     write_jsonl(tmp_path / "pages.jsonl", 100)
     config = {"input": str(tmp_path / "pages.jsonl"), "output": str(tmp_path / "run"), "stages": ["gopher", "tokens"]}
     run = run_in_process(config | {"execution": {"shadow_rate": 1}})
-    refresh(run, always=True)
+    refresh(run)
     run = Run(run.path)
     with open_tables(run) as tables:
         found = count_tokens(tables)

@@ -88,19 +88,14 @@ def test_by_ray(folder, reference):
     assert digest(str(folder / "ray")) == reference
 
 
-def test_on_a_store_that_fails(folder, reference, monkeypatch):
+def test_on_a_store_that_fails(folder, reference):
     """One request in twenty is answered by an error or cut short. Files of tokens name the files of the input, which
     are other ones here."""
     if not all(map(importlib.util.find_spec, ("moto", "s3fs", "flask"))):
         pytest.skip("no S3 server here: pip install 'moto[server]' s3fs")
-    from tests.protocol_server import s3_server
+    from tests.protocol_server import s3_bucket
 
-    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "DEFAULT_REGION": "us-east-1"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    with s3_server() as (address, faults):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        fs, _ = files.filesystem_of("s3://crawl")
-        fs.mkdir("crawl")
+    with s3_bucket() as (fs, faults):
         for path in RAW.iterdir():
             fs.put_file(str(path), f"crawl/raw/{path.name}")
         faults.rate = 0.05

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
+from benchmarks.fuzz import broken_input, try_input
+from benchmarks.fuzz_inspector import target_of
 from pipeline.inspector.app import FILES, make_app, pages_of
 from pipeline.inspector.downloads import as_csv, as_json
 from pipeline.inspector.page import Asked, Inspected
@@ -145,6 +148,10 @@ def test_wrong_questions_say_what_is_right(client):
         ("/samples?offset=x", "write a number"),
         ("/samples?rule=%00", "there is no such rule"),
         ("/duplicates?kept=nan", "write a number"),
+        ("/stage?stages.gopher.word_count.max=.inf", "a finite number"),
+        ("/whatif?stages.gopher.word_count.min=2001-99-99", "not a YAML value"),
+        ("/whatif?stages.gopher.word_count.min=!!bool x", "not a YAML value"),
+        (f"/whatif?stages.gopher.word_count.min={'9' * 5000}", "not a YAML value"),
     ]:
         answer = client.get(path)
         assert answer.status_code == 400, (path, answer.text)
@@ -155,6 +162,17 @@ def test_what_is_asked_never_becomes_markup(client):
     answer = client.get("/stage", params={"stage": "<script>alert(1)</script>"})
     assert "<script>alert" not in answer.text
     assert "&lt;script&gt;alert" in answer.text
+
+
+def test_what_cannot_be_seen_is_written_out_in_messages(client):
+    answer = client.get("/a%00b%E2%80%AE")
+    assert answer.status_code == 404
+    assert "/a⟦U+0000⟧b⟦U+202E⟧ is not one" in answer.text
+
+
+def test_documents_that_labels_alone_make_change_side_can_be_read(client):
+    for change in ("stages.language.label=[de]", "stages.exact.duplicate=false"):
+        assert client.get(f"/samples?kind=flipping&{change}").status_code == 200
 
 
 def label(client, **headers):
@@ -178,8 +196,40 @@ def test_a_label_of_nothing_is_refused(client):
         {"address": "1"},
         {"address": "x"},
         {"address": 2**63, "rule": "gopher.word_count", "label": "agree"},
+        {"address": -1, "rule": "gopher.word_count", "label": "agree"},
+        {"address": "9" * 60, "rule": "gopher.word_count", "label": "agree"},
+        {"address": "9" * 5000, "rule": "gopher.word_count", "label": "agree"},
     ):
         assert client.post("/samples/label", data=form, headers={"origin": HOME}).status_code == 400
+
+
+def test_no_request_breaks_it(inspected, tmp_path):
+    """A small part of `benchmarks/fuzz_inspector.py`."""
+    folder = tmp_path / "fuzz"
+    folder.mkdir()
+    target = target_of(inspected.run, inspected.other, folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outcomes = [try_input(target, *broken_input("inspector", target, 11, i)) for i in range(250)]
+    Path(inspected.run.path, "labels.jsonl").unlink(missing_ok=True)
+    assert [finding for _, finding in outcomes if finding] == []
+    assert 20 < sum(accepted for accepted, _ in outcomes) < 200
+
+
+def test_a_broken_answer_is_a_finding(inspected, tmp_path, monkeypatch):
+    from pipeline.inspector.config import view
+
+    folder = tmp_path / "fuzz"
+    folder.mkdir()
+    target = target_of(inspected.run, inspected.other, folder)
+    for broken, finding in (
+        (lambda *_: 1 / 0, "ZeroDivisionError"),
+        (lambda *asked: Path("/etc/passwd").read_bytes() and view(*asked), "opened"),
+    ):
+        monkeypatch.setattr("pipeline.inspector.config.view", broken)
+        accepted, found = try_input(target, "open", f"GET /config?{finding}".encode())
+        assert not accepted
+        assert finding in found
 
 
 def test_cells_that_a_spreadsheet_would_compute_are_text():

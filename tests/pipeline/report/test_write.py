@@ -23,7 +23,7 @@ VOID = {"meta", "input", "link", "br", "wbr"}
 
 def finished(config: dict) -> Run:
     run = run_in_process(config)
-    refresh(run, always=True)
+    refresh(run)
     return Run(run.path)
 
 
@@ -152,7 +152,7 @@ def test_a_run_that_goes_on_has_one_of_what_was_counted(tmp_path):
             break
         perform(found, phase, rank, lambda stats: None)
     _describe(found, state="running")
-    refresh(found, always=True)
+    refresh(found)
     page = render(Run(found.path))
     assert re.findall(r'<section id="(\w+)">', page) == SECTIONS
     assert "30 documents read, " in page
