@@ -86,7 +86,10 @@ def _of_stage(stage: Stage, counts: dict[str, Any]) -> Iterator[Alert]:
         yield Alert("note", "Drops almost nothing", detail, stage.name)
     for signal in rules:
         missing = counts["unmeasured"].get(f"{stage.name}.{signal}", 0)
-        if missing > UNMEASURED * came:
+        if 0 < missing == came:
+            detail = "of no document: it takes a list, a model or an earlier stage that this run has not"
+            yield Alert("note", "Never told", detail, f"{stage.name}.{signal}")
+        elif missing > UNMEASURED * came:
             detail = f"of {percent(missing, came)} of the documents; what cannot be told drops nothing"
             yield Alert("note", "Could not be told", detail, f"{stage.name}.{signal}")
     if stage.action == "drop":

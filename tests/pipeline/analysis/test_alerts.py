@@ -44,6 +44,8 @@ def test_signals_that_could_not_be_told():
     found = of(["gopher"], {"gopher": {"unmeasured": {"gopher.stop_word_count": 200, "gopher.word_count": 10}}})
     assert list(found) == ["gopher.stop_word_count"]
     assert "20.0 %" in found["gopher.stop_word_count"][1]
+    found = of(["gopher"], {"gopher": {"unmeasured": {"gopher.stop_word_count": 1000}}})
+    assert found["gopher.stop_word_count"][0] == "Never told"
 
 
 def histogram_of(signal, values):
