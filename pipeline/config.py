@@ -180,10 +180,10 @@ def _dump_stage(stage: Stage) -> dict[str, Any]:
 
 
 def _registered_name(stage: Stage) -> str:
+    name = registry.name_of(type(stage))
+    if name is not None:
+        return name
     home = f"{type(stage).__module__}:{type(stage).__qualname__}"
-    for name in registry.names():
-        if registry.load(name) is type(stage):
-            return name
     raise ConfigError(f"{home} is not registered as a stage; give its package an entry point in the group tamis.stages")
 
 
