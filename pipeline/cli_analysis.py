@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +39,7 @@ def whatif(
     found, flips = answer(open_run(run), set or [], by, weight, examples)
     if output:
         write_text(output, found.patch())
-    print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console(markup=False))
+    print(as_text(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console(markup=False))
 
 
 def compare(
@@ -59,7 +60,7 @@ def compare(
     found = compare_runs(a, b)
     if html:
         write_page(html, render(found, a, b))
-    print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console(markup=False))
+    print(as_text(found.to_json())) if as_json else print_comparison(found, Console(markup=False))
 
 
 def calibrate(
@@ -97,7 +98,7 @@ def calibrate(
         write_config(output, found.patch(reference_text or run))
     if html:
         write_page(html, render(found, reference_text or run))
-    print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console(markup=False))
+    print(as_text(found.to_json())) if as_json else print_calibration(found, Console(markup=False))
 
 
 def profile(
@@ -123,9 +124,18 @@ def profile(
         write_config(output, starting_config(found))
     if html:
         write_page(html, render(found))
-    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console(markup=False))
+    print(as_text(found.to_json())) if as_json else print_profile(found, Console(markup=False))
     if not output and not as_json:
-        print(f"For a config to start from: tamis profile {input} --output first.yaml", file=sys.stderr)
+        again = [input, *(["--text", text] if text != "text" else [])]
+        again += ["--format", format] if format != "auto" else []
+        print(f"For a config to start from: tamis profile {shlex.join(again)} --output first.yaml", file=sys.stderr)
+
+
+def as_text(found: object) -> str:
+    """JSON."""
+    from pipeline.numbers import finite
+
+    return json.dumps(finite(found), allow_nan=False)
 
 
 def names(text: str) -> list[str]:
@@ -148,7 +158,7 @@ def write_config(path: Path, text: str) -> None:
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--output {path}: a config is a file that ends in .yaml")
     write_text(path, text)
-    print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
+    print(f"{path} written; run it: tamis run {shlex.quote(str(path))} --output RUN", file=sys.stderr)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -159,8 +159,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def print_calibration(found: Calibration, console: Console) -> None:
     """Bounds that change, language by language, each with its interval and both distributions; then warnings."""
-    sizes = ", ".join(f"{label} {count:,}" for label, count in found.documents.items())
-    _say(console, f"reference {found.reference}; documents: {sizes}")
+    _say(console, f"reference {found.reference}; documents: {found.sizes}")
     for language in found.languages:
         shown = [match for match in found.changes if match.language == language]
         _heading(console, f"{language}: {len(shown) or 'no'} bounds change")
@@ -205,13 +204,15 @@ def _pictures(found: Calibration, console: Console) -> None:
 
 def span(samples: Sequence[Numbers], bounds: Sequence[float]) -> tuple[float, float]:
     """The range in which nearly all values and the bounds lie."""
-    lows = [float(np.quantile(values, 0.005)) for values in samples]
-    highs = [float(np.quantile(values, 0.995)) for values in samples]
-    return min([*lows, *bounds]), max([*highs, *bounds])
+    drawn = [values[np.isfinite(values)] for values in samples]
+    lows = [float(np.quantile(values, 0.005)) for values in drawn if len(values)]
+    highs = [float(np.quantile(values, 0.995)) for values in drawn if len(values)]
+    return min([*lows, *bounds], default=0.0), max([*highs, *bounds], default=0.0)
 
 
 def picture(values: Numbers, low: float, high: float, bound: float | None) -> str:
     """A histogram in one line of characters, with the bound between two of them."""
+    values = values[np.isfinite(values)]
     width = (high - low) or 1.0
     places = np.clip((values - low) / width * WIDTH, 0, WIDTH - 1).astype(np.int64)
     counts = np.bincount(places, minlength=WIDTH)
@@ -223,15 +224,17 @@ def picture(values: Numbers, low: float, high: float, bound: float | None) -> st
 
 
 def _warnings(found: Calibration, console: Console) -> None:
-    noted: dict[str, list[str]] = {}
+    noted: dict[str, dict[str, None]] = {}  # a signal has two ends
     for match in found.matches:
         for note in match.notes:
             if match.is_change or match.status == "too_few":
-                noted.setdefault(f"{match.language}: {note}", []).append(match.signal)
+                noted.setdefault(f"{match.language}: {note}", {})[match.signal] = None
     if not noted:
         return
     _heading(console, "Before it is used")
     for note, signals in list(noted.items())[:MAX_ROWS]:
         more = f" and {len(signals) - 2} more" if len(signals) > 2 else ""
-        console.print(Padding(f"{note} ({', '.join(signals[:2])}{more})", (0, 0, 0, 1)), highlight=False, markup=False)
+        console.print(
+            Padding(f"{note} ({', '.join(list(signals)[:2])}{more})", (0, 0, 0, 1)), highlight=False, markup=False
+        )
     _rest(console, list(noted))

@@ -15,24 +15,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 import stages as registry
+from pipeline.analysis.columns import MAX_ROWS, count_labels, counted, numbers, read_samples
 from pipeline.analysis.config_text import Path, config_content, config_text, own_ends
-from pipeline.analysis.drift import MAX_ROWS, read_sample
-from pipeline.analysis.quantiles import End, Numbers, beyond, match_quantile, rounded, wilson
+from pipeline.analysis.estimates import wilson
+from pipeline.analysis.quantiles import End, Numbers, beyond, match_quantile, rounded
 from pipeline.config import LANGUAGE, Config
 from pipeline.runs import Run
-from stages.contract import Bounds, Map, Stage
+from stages.contract import Bounds, Stage
 from stages.errors import ConfigError
 
-SAMPLE_BYTES = 256 << 20
-"""Of reference text that is measured, about."""
 MIN_DOCUMENTS = 200
 """A language with fewer documents keeps its bounds."""
+SAMPLES_OF_LEAST = 10
+"""However many languages there are, so many times the least is looked at of each that has them."""
 FEW = 5
 """Fewer documents beyond a bound, in the reference or in the language, are too few to trust it."""
 UNEQUAL = 0.2
@@ -86,6 +85,8 @@ class Calibration:
     languages: tuple[str, ...]
     documents: dict[str, int]
     """Documents of each language, the reference among them."""
+    sampled: dict[str, int]
+    """Those of them that were looked at."""
     matches: list[Match]
     config: Config = field(repr=False)
     values: dict[tuple[str, str], Numbers] = field(repr=False, default_factory=dict)
@@ -95,6 +96,15 @@ class Calibration:
     def changes(self) -> list[Match]:
         """Those that the patch writes."""
         return [match for match in self.matches if match.is_change]
+
+    @property
+    def sizes(self) -> str:
+        """`en 1,200,000 (a sample of 200,000), ja 900`."""
+        parts = []
+        for label, count in self.documents.items():
+            of = f" (a sample of {self.sampled[label]:,})" if self.sampled[label] < count else ""
+            parts.append(f"{label} {count:,}{of}")
+        return ", ".join(parts)
 
     def blocks(self) -> dict[str, dict[str, dict[str, dict[str, float | None]]]]:
         """`by_language` of every stage that changes: stage, language, signal, bounds."""
@@ -117,10 +127,9 @@ class Calibration:
             stage_name, name = match.signal.rsplit(".", 1)
             path = ("stages", stage_name, "by_language", match.language, name)
             comments[path] = "; ".join(filter(None, [comments.get(path), _reason(match, self.reference)]))
-        sizes = ", ".join(f"{label} {count:,}" for label, count in self.documents.items())
         heading = (
             f"Bounds by language that cut off of each what those of {self.reference} cut off of {self.reference}"
-            f"{f', on {source}' if source else ''}.\nDocuments: {sizes}. Behind each bound: its 95 % interval, "
+            f"{f', on {source}' if source else ''}.\nDocuments: {self.sizes}. Behind each bound: its 95 % interval, "
             f"the share of {self.reference} and of the language\nthat it cuts off, and that of the bound before."
         )
         return config_text(content, heading, comments)
@@ -130,6 +139,7 @@ class Calibration:
             "reference": self.reference,
             "languages": list(self.languages),
             "documents": self.documents,
+            "sampled": self.sampled,
             "matches": [asdict(match) for match in self.matches],
             "by_language": self.blocks(),
         }
@@ -174,6 +184,8 @@ def calibrate(
     Args:
         reference_text: a file or glob of text in the reference and the other languages, to match on instead of what the
             run read: an encyclopedia, as FineWeb-2 does. It is measured with the run's stages.
+        max_rows: documents of the reference that are looked at, about, and of all others together; more where that
+            were few of each.
 
     Raises ConfigError when the run knows no languages, or too few documents of the reference; MissingInputError when
     there is no such file.
@@ -181,8 +193,10 @@ def calibrate(
     config, dataset = run.config, run.signals
     wanted = [name for name, _, _ in text_bounds(config, reference, signals)]
     if reference_text is not None:
+        from pipeline.analysis.profile import measure_files
+
         return calibrate_table(
-            measured(config, wanted, reference_text),
+            measure_files(config, wanted, reference_text),
             config,
             reference,
             languages,
@@ -192,32 +206,20 @@ def calibrate(
         )
     if LANGUAGE not in dataset.schema.names:
         raise ConfigError(f"{run.path} knows no languages; put the stage `language` before the others")
-    table = read_sample(dataset, [LANGUAGE, *wanted], max_rows)
+    sizes = count_labels(dataset, LANGUAGE)
+    others = _chosen(sizes, reference, languages, min_documents, run.path)
+    least = SAMPLES_OF_LEAST * min_documents
+    rates = {label: max(max_rows // len(others), least) / sizes[label] for label in others}
+    rates[reference] = max(max_rows, least) / sizes[reference]
     return calibrate_table(
-        table, config, reference, languages, signals=signals, min_documents=min_documents, where=run.path
+        read_samples(dataset, wanted, LANGUAGE, rates),
+        config,
+        reference,
+        others,
+        signals=signals,
+        min_documents=min_documents,
+        sizes=sizes,
     )
-
-
-def measured(config: Config, wanted: Sequence[str], path: str, sample_bytes: int = SAMPLE_BYTES) -> pa.Table:
-    """Language and some signals of the documents of a file or glob, by the stages of a config, none of which drops.
-
-    Maps before a stage change what it measures, so they are asked too. What a stage learns of a corpus, it learns of
-    these files.
-    """
-    from pipeline.analysis.profile import measure
-    from pipeline.analysis.recipes import judged_alone
-    from pipeline.analysis.sampling import take_sample
-    from pipeline.config import read_input
-
-    names = {name.rsplit(".", 1)[0] for name in wanted} | {LANGUAGE.split(".")[0]}
-    placed = judged_alone(config.stages)
-    last = max((place for place, stage in enumerate(placed) if stage.name in names), default=-1)
-    names |= {need.split(".")[0] for stage in placed[: last + 1] if stage.name in names for need in stage.needs}
-    asked = [stage for stage in placed[: last + 1] if stage.name in names or isinstance(stage, Map)]
-    if LANGUAGE.split(".")[0] not in [stage.name for stage in asked]:
-        raise ConfigError("the run knows no languages; put the stage `language` before the others")
-    sample = take_sample(read_input({"path": path}), sample_bytes)
-    return measure(sample, [stage.model_copy(update={"action": "annotate"}) for stage in asked])
 
 
 def calibrate_table(
@@ -229,6 +231,7 @@ def calibrate_table(
     signals: Sequence[str] = (),
     min_documents: int = MIN_DOCUMENTS,
     where: str = "the sample",
+    sizes: dict[str, int] | None = None,
 ) -> Calibration:
     """Match every numeric bound of the text rules.
 
@@ -236,38 +239,46 @@ def calibrate_table(
         table: `language.label` and a column for every signal.
         languages: all others that have `min_documents` if none is named.
         signals: instead of those of the text rules: `gopher.mean_word_length`.
+        sizes: documents of each language, if `table` is a sample of them.
 
     Raises ConfigError: a language that is not there, too few documents of the reference, a signal without bounds.
     """
-    sizes = _sizes(table)
+    sampled = counted(table[LANGUAGE])
+    sizes = sizes or sampled
     languages = _chosen(sizes, reference, languages, min_documents, where)
     bounds = text_bounds(config, reference, signals)
     groups = {label: table.filter(pc.equal(table[LANGUAGE], label)) for label in (reference, *languages)}
-    values = {(label, name): _numbers(group, name) for label, group in groups.items() for name, _, _ in bounds}
+    values = {(label, name): numbers(group[name]) for label, group in groups.items() for name, _, _ in bounds}
     matches = []
     for name, stage, rule in bounds:
         for label in languages:
             for end in ("min", "max"):
                 if getattr(rule, end) is not None:
                     own = stage.decisions(label)[name.rsplit(".", 1)[1]]
-                    pair = _Pair(
-                        label, name, end, getattr(rule, end), getattr(own, end), sizes[reference], sizes[label]
-                    )
+                    both = sampled[reference], sampled[label]
+                    pair = _Pair(label, name, end, getattr(rule, end), getattr(own, end), *both)
                     matches.append(pair.match(values[reference, name], values[label, name], min_documents))
-    documents = {label: sizes[label] for label in (reference, *languages)}
-    return Calibration(reference, tuple(languages), documents, matches, config, values)
+    documents, looked_at = ({label: of[label] for label in groups} for of in (sizes, sampled))
+    return Calibration(reference, tuple(languages), documents, looked_at, matches, config, values)
 
 
 def text_bounds(config: Config, reference: str, signals: Sequence[str] = ()) -> list[tuple[str, Stage, Bounds]]:
-    """Signals whose bounds depend on the language, with their stage and the reference's bounds."""
+    """Signals whose bounds depend on the language, with their stage and the reference's bounds.
+
+    Those of stages before `language` cannot, and are left out. Raises ConfigError where none is left.
+    """
     kinds = {registry.load(kind) for kind in TEXT_RULES}
-    found = []
-    for stage in config.stages:
+    given = next((place for place, stage in enumerate(config.stages) if _gives_language(stage)), len(config.stages))
+    found: list[tuple[str, Stage, Bounds]] = []
+    before: list[tuple[str, Stage, Bounds]] = []
+    for place, stage in enumerate(config.stages):
         for name, rule in stage.decisions(reference).items():
             full = f"{stage.name}.{name}"
             wanted = full in signals if signals else type(stage) in kinds
             if wanted and isinstance(rule, Bounds) and not rule.is_open:
-                found.append((full, stage, rule))
+                (found if place >= given else before).append((full, stage, rule))
+    if before and (signals or not found):
+        raise ConfigError(f"{before[0][1].name} cannot have bounds by language: put the stage `language` before it")
     if missing := [name for name in signals if name not in [full for full, _, _ in found]]:
         known = ", ".join(full for full, _, _ in text_bounds(config, reference))
         raise ConfigError(f"{missing[0]} is no signal with a bound in this config; there are: {known}")
@@ -276,9 +287,8 @@ def text_bounds(config: Config, reference: str, signals: Sequence[str] = ()) -> 
     return found
 
 
-def _sizes(table: pa.Table) -> dict[str, int]:
-    counted = pc.value_counts(table[LANGUAGE].drop_null()).to_pylist()
-    return {row["values"]: row["counts"] for row in sorted(counted, key=lambda row: (-row["counts"], row["values"]))}
+def _gives_language(stage: Stage) -> bool:
+    return LANGUAGE in [f"{stage.name}.{name}" for name in stage.signals()]
 
 
 def _chosen(
@@ -301,11 +311,6 @@ def _chosen(
     return list(dict.fromkeys(languages))
 
 
-def _numbers(table: pa.Table, name: str) -> Numbers:
-    values: npt.NDArray[np.float64] = table[name].drop_null().to_numpy().astype(np.float64)
-    return values[~np.isnan(values)]
-
-
 @dataclass(frozen=True)
 class _Pair:
     """One end of one signal's bounds, in the reference and in a language."""
@@ -322,7 +327,8 @@ class _Pair:
         """What the bound of the language becomes."""
         cut = beyond(reference, self.reference, self.end)
         if min(len(values), len(reference)) < least:
-            few = f"only {min(len(values), len(reference)):,} documents reached the stage; it takes {least:,}"
+            reached, of = min((len(values), self.size), (len(reference), self.size_reference))
+            few = f"only {reached:,} of the {of:,} documents looked at reached the stage; it takes {least:,}"
             return self._told("too_few", reference, values, self.before, notes=(few,))
         if cut == len(reference):
             return self._told("kept", reference, values, self.before, notes=("it cuts off the whole reference",))

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pipeline.analysis.drift import MAX_ROWS, Drift, common_signals, drift, read_sample
+from pipeline.analysis.columns import MAX_ROWS, read_sample
+from pipeline.analysis.drift import Drift, common_signals, drift
 from pipeline.analysis.tables import MEMORY, files_sql
 from pipeline.config import Config, dump_config
 from pipeline.runs import Run
@@ -294,19 +295,6 @@ class Pair:
             same=total - sum(flow.documents for flow in flows),
             flows=flows,
         )
-
-    def different(
-        self, before: str | None, after: str | None, limit: int = 20, offset: int = 0
-    ) -> list[dict[str, Any]]:
-        """Documents of one flow: `id`, `address_a`, `address_b`, in the order of the first run."""
-        for name in ("a", "b"):
-            self._single(name)
-        found = self.connection.execute(
-            f"""SELECT id, address_a, address_b FROM ({self._outer}) WHERE there_a AND there_b
-            AND before IS NOT DISTINCT FROM ? AND after IS NOT DISTINCT FROM ? ORDER BY address_a LIMIT ? OFFSET ?""",
-            [before, after, limit, offset],
-        ).fetchall()
-        return [dict(zip(("id", "address_a", "address_b"), row, strict=True)) for row in found]
 
     @property
     def _outer(self) -> str:

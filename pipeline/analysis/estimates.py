@@ -33,6 +33,13 @@ class Estimate:
         return f"{self.value:,.0f} ({self.low:,.0f} to {self.high:,.0f})"
 
 
+def wilson(share: float, size: float) -> tuple[float, float]:
+    """95 % interval of a share that was seen in `size` documents."""
+    middle = (share + Z * Z / (2 * size)) / (1 + Z * Z / size)
+    half = Z / (1 + Z * Z / size) * math.sqrt(share * (1 - share) / size + Z * Z / (4 * size * size))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
 def total(parts: Iterable[Estimate], unknown: Iterable[Estimate] = ()) -> Estimate:
     """The sum of independent estimates. Of those of which nothing was sampled, `unknown`, nobody knows that they are
     independent: their ends add up."""
@@ -80,8 +87,7 @@ def share_of(
     if sampled >= population:
         return Estimate.counted(seen)
     effective = count * max(population - 1, 1) / (population - sampled)
-    middle = (share + Z * Z / (2 * effective)) / (1 + Z * Z / effective)
-    half = Z / (1 + Z * Z / effective) * math.sqrt(share * (1 - share) / effective + Z * Z / (4 * effective**2))
-    low, high = max(size * (middle - half), seen), min(size * (middle + half), size - missed)
+    least, most = wilson(share, effective)
+    low, high = max(size * least, seen), min(size * most, size - missed)
     value = min(max(size * share, low), high)
     return Estimate(value, low, high, False)

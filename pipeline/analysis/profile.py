@@ -16,15 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline.analysis.recipes import BATCH_BYTES, FIT_BYTES, Outcome, judge, recipes
+from pipeline.analysis.columns import counted
+from pipeline.analysis.recipes import BATCH_BYTES, FIT_BYTES, Outcome, judge, judged_alone, recipes
 from pipeline.analysis.safe_text import visible
 from pipeline.analysis.sampling import Sample, take_sample
-from pipeline.config import LANGUAGE, PRESETS, build_stages, load_config
+from pipeline.config import LANGUAGE, PRESETS, Config, build_stages, load_config, read_input
 from pipeline.io.input import Input
 from pipeline.sieve import column_types, fit
-from stages.contract import Bounds, Stage, decide, run_stage
+from stages.contract import Bounds, Map, Stage, decide, run_stage
+from stages.errors import ConfigError
 
 SAMPLE_BYTES = 64 << 20
+FILES_BYTES = 256 << 20
+"""Of reference text that is measured, about."""
 STAGES = ("language", "gopher", "repetition", "c4", "fineweb", "llama3", "pii", "nsfw", "category")
 NUM_EXAMPLES = 3
 """Documents shown of a rule, on the side that it drops, nearest to the bound."""
@@ -151,16 +155,27 @@ def measure(sample: Sample, placed: Sequence[Stage]) -> pa.Table:
     return pa.concat_tables(tables).combine_chunks()
 
 
+def measure_files(config: Config, wanted: Sequence[str], path: str, sample_bytes: int = FILES_BYTES) -> pa.Table:
+    """Language and some signals of the documents of a file or glob, by the stages of a config, none of which drops.
+
+    Maps before a stage change what it measures, so they are asked too. What a stage learns of a corpus, it learns of
+    these files.
+    """
+    names = {name.rsplit(".", 1)[0] for name in wanted} | {LANGUAGE.split(".")[0]}
+    placed = judged_alone(config.stages)
+    last = max((place for place, stage in enumerate(placed) if stage.name in names), default=-1)
+    names |= {need.split(".")[0] for stage in placed[: last + 1] if stage.name in names for need in stage.needs}
+    asked = [stage for stage in placed[: last + 1] if stage.name in names or isinstance(stage, Map)]
+    if LANGUAGE.split(".")[0] not in [stage.name for stage in asked]:
+        raise ConfigError("the run knows no languages; put the stage `language` before the others")
+    sample = take_sample(read_input({"path": path}), sample_bytes)
+    return measure(sample, [stage.model_copy(update={"action": "annotate"}) for stage in asked])
+
+
 def _duplicates(sample: Sample) -> int:
     """Documents whose text, byte for byte, an earlier one has."""
     hashes = {xxhash.xxh3_64_intdigest(text.as_buffer()) for text in sample.table["text"]}
     return int(sample.table.num_rows - len(hashes))
-
-
-def counted(labels: pa.ChunkedArray) -> dict[str, int]:
-    """How often each label comes, the most frequent first."""
-    found = pc.value_counts(labels.drop_null()).to_pylist()
-    return {row["values"]: row["counts"] for row in sorted(found, key=lambda row: (-row["counts"], row["values"]))}
 
 
 def verdicts(placed: Sequence[Stage], signals: pa.Table) -> Iterator[tuple[Stage, str, np.ndarray[Any, Any]]]:

@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.analysis.estimates import wilson
+
 Numbers = npt.NDArray[np.float64]
 End = Literal["min", "max"]
 
-Z = 1.959964
 DIGITS = 3
 """Significant digits of a bound."""
 
@@ -32,7 +33,6 @@ class Quantile:
         low, high: 95 times in 100 the bound of unlimited samples lies between.
         target: share that the reference's bound cuts off of the reference.
         share: share that `bound` cuts off of the other sample; differs from the target where values come in steps.
-        cut_reference: documents of the reference that its bound cuts off.
     """
 
     bound: float
@@ -40,19 +40,11 @@ class Quantile:
     high: float
     target: float
     share: float
-    cut_reference: int
 
 
 def beyond(values: Numbers, bound: float, end: End) -> int:
     """Values that a bound cuts off."""
     return int((values < bound).sum() if end == "min" else (values > bound).sum())
-
-
-def wilson(share: float, size: float) -> tuple[float, float]:
-    """95 % interval of a share that was seen in `size` documents."""
-    middle = (share + Z * Z / (2 * size)) / (1 + Z * Z / size)
-    half = Z / (1 + Z * Z / size) * math.sqrt(share * (1 - share) / size + Z * Z / (4 * size * size))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def match_quantile(reference: Numbers, values: Numbers, bound: float, end: End) -> Quantile:
@@ -73,7 +65,7 @@ def match_quantile(reference: Numbers, values: Numbers, bound: float, end: End) 
     ends = sorted(sign * _at_share(x, share) for share in (least, most))
     found = rounded(sign * chosen, values, end)
     share = beyond(values, found, end) / len(values)
-    return Quantile(found, ends[0], ends[1], target, share, beyond(reference, bound, end))
+    return Quantile(found, ends[0], ends[1], target, share)
 
 
 def _at_share(x: Numbers, share: float) -> float:

@@ -1,8 +1,9 @@
 """A config to start from, written for one corpus: published rules, changed where the sample says why.
 
 Published bounds stay unless one alone drops more than `LOUD` of the documents: such a bound was not made for this kind
-of text, so it moves to where it cuts off `TAIL` of them. Then each larger language is matched with the reference where
-a bound does something quite different to it. Every change says in a comment what it rests on.
+of text, so each end that cuts off more than `TAIL` of them moves to where it does not. Then each larger language is
+matched with the reference where a bound does something quite different to it. Every change says in a comment what it
+rests on.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.analysis.calibrate import Calibration, calibrate_table
+from pipeline.analysis.columns import numbers
 from pipeline.analysis.config_text import Path, config_content, config_text
-from pipeline.analysis.profile import Profile, stop_words
-from pipeline.analysis.quantiles import beyond, rounded
+from pipeline.analysis.profile import Profile, RuleShare, stop_words, verdicts
+from pipeline.analysis.quantiles import End, beyond, rounded
 from pipeline.config import Config, load_config
 from stages.contract import Bounds, Stage
 from stages.errors import ConfigError
@@ -41,6 +43,7 @@ def starting_config(profile: Profile, output: str = "runs/first") -> str:
     matched = _matched(profile, config)
     if matched is not None:
         content = config_content(load_config(_with_matches(content, matched, comments)))
+    _recount(profile, load_config(content), comments)
     return config_text(content, _heading(profile), comments)
 
 
@@ -55,7 +58,8 @@ def _heading(profile: Profile) -> str:
     lines = [
         f"Written by `tamis profile` from {part} of the input: {profile.documents:,} documents, "
         f"{profile.bytes / 1e6:,.1f} MB of text.",
-        "Published bounds, but where a comment says why not. Try another one: tamis run … --set PATH=VALUE",
+        "Published bounds, but where a comment says why not; shares are of these documents, by that rule alone.",
+        "Try another one: tamis run … --set PATH=VALUE",
     ]
     code = profile.categories.get("code", 0)
     if code > profile.documents / 2:
@@ -119,31 +123,44 @@ def _moved(profile: Profile, comments: dict[Path, str]) -> dict[str, dict[str, A
     """Fields of stages whose published bound is too loud for this corpus."""
     found: dict[str, dict[str, Any]] = {}
     by_name = {stage.name: stage for stage in profile.stages if stage.name in TEXT_STAGES}
-    for rule in profile.rules:
+    for rule in _loud(profile):
         kind, name = rule.rule.split(".", 1)
-        if kind not in by_name or rule.share <= LOUD:
-            continue
         decision = by_name[kind].decisions()[name]
         path = ("stages", kind, name)
         if isinstance(decision, Bounds):
-            bounds, share = _at_tail(profile, by_name[kind], name, decision)
-            found.setdefault(kind, {})[name] = bounds
-            comments[path] = f"published: {rule.bound}, which drops {rule.share:.0%} of this; here {share:.0%}"
+            found.setdefault(kind, {})[name] = _at_tail(profile, by_name[kind], name, decision)
         else:
             found.setdefault(kind, {})[name] = False
             comments[path] = f"recorded only: it would drop {rule.share:.0%}"
     return found
 
 
-def _at_tail(profile: Profile, stage: Stage, name: str, rule: Bounds) -> tuple[dict[str, float], float]:
-    """The bound whose louder end cuts off `TAIL` of the documents, and what it then does."""
-    values = profile.signals[f"{stage.name}.{name}"].drop_null().to_numpy().astype(np.float64)
-    ends = {end: limit for end, limit in rule.model_dump().items() if limit is not None}
-    loud: Any = max(ends, key=lambda end: beyond(values, ends[end], "min" if end == "min" else "max"))
-    at = np.quantile(values, TAIL if loud == "min" else 1 - TAIL, method="inverted_cdf")
-    moved = rounded(float(at), values, loud)
-    ends[loud] = int(moved) if moved.is_integer() else moved
-    return {loud: ends[loud]}, beyond(values, moved, loud) / max(len(values), 1)
+def _loud(profile: Profile) -> list[RuleShare]:
+    return [rule for rule in profile.rules if rule.share > LOUD and rule.rule.split(".", 1)[0] in TEXT_STAGES]
+
+
+def _at_tail(profile: Profile, stage: Stage, name: str, rule: Bounds) -> dict[str, float]:
+    """The ends of a bound that cut off more than `TAIL` of the documents, moved to where they do not."""
+    values = numbers(profile.signals[f"{stage.name}.{name}"])
+    found: dict[str, float] = {}
+    ends: tuple[tuple[End, float | None], ...] = (("min", rule.min), ("max", rule.max))
+    for end, limit in ends:
+        if limit is not None and beyond(values, limit, end) > TAIL * profile.documents:
+            at = np.quantile(values, TAIL if end == "min" else 1 - TAIL, method="inverted_cdf")
+            moved = rounded(float(at), values, end)
+            found[end] = int(moved) if moved.is_integer() else moved
+    return found
+
+
+def _recount(profile: Profile, config: Config, comments: dict[Path, str]) -> None:
+    """Say of every bound that moved what it dropped and what it drops, both ends and all languages together."""
+    placed = [stage for stage in config.stages if stage.name in TEXT_STAGES]
+    masks = {f"{stage.name}.{name}": mask for stage, name, mask in verdicts(placed, profile.signals)}
+    for rule in _loud(profile):
+        path = ("stages", *rule.rule.split(".", 1))
+        if path not in comments:
+            share = masks[rule.rule].mean()
+            comments[path] = f"published: {rule.bound}, which drops {rule.share:.0%} of this; here {share:.0%}"
 
 
 def _matched(profile: Profile, config: Config) -> Calibration | None:

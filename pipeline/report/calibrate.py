@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.analysis.calibrate import Calibration, Match
-from pipeline.analysis.quantiles import wilson
+from pipeline.analysis.estimates import wilson
 from pipeline.report.distributions import Distributions, Drawn, distributions
 from pipeline.report.page import whole_page
 from stages.contract import Stage
@@ -111,13 +112,14 @@ def _signal(found: Calibration, name: str, pairs: Sequence[Pair], languages: Seq
     stage, field = stage_of(found.config.stages, name)
     mine = {label: [p for p in pairs if p.match.signal == name and p.match.language == label] for label in languages}
     reference: dict[str, float] = {pair.match.end: pair.match.reference for pair in pairs if pair.match.signal == name}
-    rows = [Drawn(found.reference, found.values[found.reference, name], reference)]
+    finite = {label: values[np.isfinite(values)] for (label, own), values in found.values.items() if own == name}
+    rows = [Drawn(found.reference, finite[found.reference], reference)]
     for label, own in mine.items():
         matches = [pair.match for pair in own]
         rows.append(
             Drawn(
                 label,
-                found.values[label, name],
+                finite[label],
                 {match.end: match.after for match in matches if match.after is not None},
                 {match.end: match.before for match in matches if match.is_change and match.before is not None},
                 {

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.analysis.columns import read_sample
 from pipeline.analysis.compare import ABSENT, Comparison
-from pipeline.analysis.drift import Drift, read_sample
+from pipeline.analysis.drift import Drift
 from pipeline.config import LANGUAGE, Config
 from pipeline.histograms import is_numeric
 from pipeline.report.distributions import Distributions, Drawn, Numbers, distributions

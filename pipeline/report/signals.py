@@ -19,6 +19,8 @@ from stages.contract import Bounds, Stage
 
 LABELS_SHOWN = 8
 TABLE_ROWS = 12
+LAST_EDGE = 1e10
+"""Nothing is told apart from there on."""
 QUANTILES = (0.01, 0.5, 0.99)
 IN_HUNDREDTHS, LAST_HUNDREDTH = ("ratio", "score in [0, 1]", "cosine similarity"), 1.13
 """Units whose bins are so wide up to 1, and where the bin from 1 on ends."""
@@ -130,6 +132,8 @@ def _told(found: float | None, whole: bool, unit: str) -> str:
     """A quantile, with no more digits than bins are fine."""
     if found is None:
         return value(None)
+    if found >= LAST_EDGE:
+        return f"{value(found)} or more"
     if whole:
         return value(math.floor(found))
     if unit in IN_HUNDREDTHS:  # nothing is told apart above 1, where the last bins are wide

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
-from pipeline.analysis.calibrate import calibrate_table, text_bounds
+from pipeline.analysis.calibrate import calibrate, calibrate_table, text_bounds
 from pipeline.analysis.quantiles import beyond, match_quantile, rounded
 from pipeline.config import load_config
+from pipeline.terminal_compare import picture, print_calibration, span
 from stages.errors import ConfigError
 from tests import naive_drift as naive
 
@@ -137,3 +140,53 @@ def test_scores_and_lists_are_not_matched():
     assert {name.split(".")[0] for name, _, _ in text_bounds(config, "en")} == {"gopher"}
     with pytest.raises(ConfigError, match="none of the stages"):
         text_bounds(load_config({"input": "x", "output": "y", "stages": ["language", "nsfw"]}), "en")
+
+
+def test_stages_before_the_language_cannot_have_bounds_by_it():
+    stages = ["c4", "language", "gopher"]
+    config = load_config({"input": "x", "output": "y", "stages": stages})
+    assert {stage.name for _, stage, _ in text_bounds(config, "en")} == {"gopher"}
+    with pytest.raises(ConfigError, match=r"c4 cannot .* put the stage `language` before it"):
+        text_bounds(config, "en", ["c4.sentence_count"])
+    with pytest.raises(ConfigError, match=r"gopher cannot .* put the stage `language` before it"):
+        text_bounds(load_config({"input": "x", "output": "y", "stages": ["gopher", "language"]}), "en")
+
+
+class SampledRun:
+    """What `calibrate` asks a run for."""
+
+    path, config = "runs/x", CONFIG
+
+    def __init__(self, table):
+        addresses = pa.array(range(table.num_rows), pa.uint64())
+        self.signals = ds.dataset(table.append_column("address", addresses))
+
+
+def test_languages_are_counted_in_the_run_and_not_in_its_sample():
+    table = signals({"en": 40_000, "ja": 3000, "de": 250}, {"en": 3.6, "ja": 1.5, "de": 3.6})
+    found = calibrate(SampledRun(table), "en", signals=ONE, max_rows=2000)
+    assert found.documents == {"en": 40_000, "ja": 3000, "de": 250}
+    assert 1800 < found.sampled["en"] < 2200
+    assert 1800 < found.sampled["ja"] < 2200
+    assert found.sampled["de"] == 250
+    assert "too_few" not in {match.status for match in found.matches}
+    assert f"en 40,000 (a sample of {found.sampled['en']:,})" in found.patch()
+    with pytest.raises(ConfigError, match="has 250 documents of it, and a reference takes 300"):
+        calibrate(SampledRun(table), "de", signals=ONE, min_documents=300, max_rows=100)
+
+
+def test_a_signal_is_named_once_in_a_warning():
+    table = signals({"en": 1000, "ja": 50}, {"en": 3.6, "ja": 1.5})
+    console = Console(width=80)
+    with console.capture() as captured:
+        print_calibration(calibrate_table(table, CONFIG, "en", ["ja"], signals=ONE), console)
+    assert captured.get().count("gopher.mean_word_length") == 1
+    assert "only 50 of the 50 documents looked at reached" in " ".join(captured.get().split())
+
+
+def test_infinite_values_are_not_drawn():
+    values = np.array([1.0, 2.0, 3.0, np.inf, -np.inf, np.nan])
+    low, high = span([values, np.array([np.inf])], [5.0])
+    assert 1 <= low < high == 5
+    assert picture(values, low, high, 5.0).strip()
+    assert span([np.array([np.inf])], []) == (0.0, 0.0)

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline.analysis.compare import Pair, compare
+from pipeline.analysis.compare import compare
 from pipeline.io.files import write_json
 from pipeline.runs import Run
 from pipeline.standing import standing
@@ -84,15 +84,6 @@ def test_a_run_is_itself(runs):
     assert found.documents.same == 120
 
 
-def test_documents_of_a_flow_can_be_listed(runs):
-    a, b = decided(runs["a"]), decided(runs["b"])
-    expected = [id_ for id_ in a if a[id_] is None and b[id_] == "gopher.word_count"]
-    with Pair(runs["a"], runs["b"]) as pair:
-        found = pair.different(None, "gopher.word_count", limit=1000)
-        assert [row["id"] for row in found] == expected
-        assert pair.different(None, "gopher.word_count", limit=1, offset=1) == found[1:2]
-
-
 def test_ids_that_come_twice_are_left_out(tmp_path):
     def run(name, ids):
         text = "The people often carry water through narrow valleys and that have to be with the river. " * 9
@@ -112,3 +103,15 @@ def test_a_run_that_is_not_done_is_refused(runs, tmp_path):
     write_json(f"{tmp_path}/run.json", {**runs["a"].description, "state": "failed"})
     with pytest.raises(RunError, match="is failed, not done"):
         compare(Run(str(tmp_path)), runs["b"])
+
+
+def test_infinity_is_null_in_json(tmp_path, monkeypatch, capsys):
+    from pipeline.cli_analysis import compare as command
+
+    found = {"drift": [{"median_a": float("inf"), "labels": ("x", float("nan"), 1.5)}]}
+    monkeypatch.setattr("pipeline.runs.open_run", lambda path: path)
+    answer = type("Answer", (), {"to_json": lambda self: found})()
+    monkeypatch.setattr("pipeline.analysis.compare.compare", lambda a, b: answer)
+    command("a", "b", as_json=True)
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert told == {"drift": [{"median_a": None, "labels": ["x", None, 1.5]}]}

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.analysis.columns import count_labels, read_sample, read_samples
 from pipeline.analysis.drift import (
     drift,
     histogram,
     ks_distance,
     ks_noise,
     quantile_edges,
-    read_sample,
     stability_index,
 )
 from tests import naive_drift as naive
@@ -46,6 +46,28 @@ def test_chance_alone_seldom_exceeds_the_noise():
     rng = np.random.default_rng(0)
     over = [ks_distance(rng.normal(size=200), rng.normal(size=300)) > ks_noise(200, 300) for _ in range(300)]
     assert np.mean(over) < 0.09
+
+
+@pytest.mark.parametrize(("num_labels", "size"), [(2, 60), (8, 60), (8, 1000), (200, 300)])
+def test_labels_of_one_distribution_seldom_drift(num_labels, size):
+    rng = np.random.default_rng(1)
+
+    def labels():
+        return pa.table({"category.label": [f"l{label}" for label in rng.integers(0, num_labels, size)]})
+
+    levels = [drift(labels(), labels())[0].level for _ in range(200)]
+    assert np.mean([level != "none" for level in levels]) < 0.09
+
+
+def test_labels_that_moved_have_drifted():
+    a, b = (pa.table({"category.label": ["x"] * x + ["y"] * (100 - x)}) for x in (50, 80))
+    assert drift(a, b)[0].level == "large"
+
+
+def test_nan_is_not_measured_and_infinity_is():
+    values = [float("nan")] * 40 + [float("inf")] * 60
+    (found,) = drift(*(pa.table({"x.y": values}) for _ in "ab"))
+    assert (found.documents_a, found.unmeasured_a, found.psi, found.level) == (60, 0.4, 0, "none")
 
 
 def table(n, shift, seed, label="en"):
@@ -86,3 +108,14 @@ def test_a_sample_is_the_same_of_the_same_addresses():
     assert 850 < a.num_rows < 1150
     assert a.sort_by("address") == b.sort_by("address")
     assert read_sample(ds.dataset(whole), [], 9999).num_rows == 5000
+
+
+def test_a_sample_by_label_takes_of_each_what_it_is_told():
+    parts = [table(n, 0, 1, label=label) for n, label in ((4000, "en"), (300, "de"), (50, "ja"))]
+    whole = pa.concat_tables(parts)
+    whole = whole.set_column(0, "address", pa.array(range(whole.num_rows), pa.uint64()))
+    found = read_samples(ds.dataset(whole), [], "language.label", {"en": 0.1, "de": 1.0})
+    labels = found["language.label"].to_pylist()
+    assert (labels.count("de"), labels.count("ja")) == (300, 0)
+    assert 330 < labels.count("en") < 470
+    assert list(count_labels(ds.dataset(whole), "language.label").items()) == [("en", 4000), ("de", 300), ("ja", 50)]

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.analysis.profile import profile
 from pipeline.analysis.sampling import take_sample
-from pipeline.analysis.starting_config import LOUD, starting_config
+from pipeline.analysis.starting_config import LOUD, TAIL, starting_config
 from pipeline.config import dump_config, load_config
 from pipeline.io.input import Input
 from stages.errors import MissingInputError
@@ -125,3 +125,38 @@ def test_nothing_to_read_is_told(tmp_path):
     (tmp_path / "bad.jsonl").write_text("{\n")
     with pytest.raises(MissingInputError, match="no document could be read"):
         profile(Input(path=str(tmp_path / "*.jsonl")))
+
+
+def test_a_bound_is_recounted_with_both_ends(tmp_path):
+    """Words of one letter in 40 of 100 documents, of 20 in 20: neither end of the published bound fits."""
+    kinds = ["a b c d e f g h i j", "antidisestablishment incomprehensibility"]
+    kinds = [kinds[0]] * 4 + [kinds[1]] * 2 + ["The people often carry water."] * 4
+    texts = [f"{kind} {'x' * (i % 7 + 1)}\n" * (30 + i) for i, kind in enumerate(kinds * 10)]
+    (tmp_path / "in.jsonl").write_text(
+        "".join(json.dumps({"id": str(i), "text": t}) + "\n" for i, t in enumerate(texts))
+    )
+    found = profile(Input(path=str(tmp_path / "in.jsonl")))
+    text = starting_config(found)
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("mean_word_length: {min")]
+    (tmp_path / "first.yaml").write_text(text)
+    gopher = next(stage for stage in load_config(tmp_path / "first.yaml").stages if stage.name == "gopher")
+    bounds = gopher.decisions()["mean_word_length"]
+    values = found.signals["gopher.mean_word_length"].to_numpy()
+    share = ((values < bounds.min) | (values > bounds.max)).mean()
+    assert line.endswith(f"drops {((values < 3) | (values > 10)).mean():.0%} of this; here {share:.0%}")
+    assert share <= 2 * TAIL < LOUD
+
+
+def test_the_hint_can_be_pasted(tmp_path, monkeypatch, capsys):
+    import shlex
+
+    from pipeline.cli_analysis import profile as command
+    from pipeline.cli_analysis import write_config
+
+    monkeypatch.setattr("pipeline.terminal_profile.print_profile", lambda found, console: None)
+    monkeypatch.setattr("pipeline.analysis.profile.profile", lambda source, sample_bytes: None)
+    command("a b/it's.txt", text="body", format="jsonl")
+    hint = shlex.split(capsys.readouterr().err.split(": ", 1)[1])
+    assert hint == ["tamis", "profile", "a b/it's.txt", "--text", "body", "--format", "jsonl", "--output", "first.yaml"]
+    write_config(tmp_path / "a b.yaml", "")
+    assert f"tamis run '{tmp_path}/a b.yaml' --output" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.histograms import binned, edges
 from pipeline.report.charts import decades, histogram
+from pipeline.report.signals import _told
 from stages.heuristics.gopher import Gopher
 
 VALUES = st.lists(st.integers(0, 200_000), min_size=1, max_size=60)
@@ -87,3 +88,8 @@ def test_decades():
     assert found.points[2] == (75.0, 0.0)
     assert [mark.value for mark in found.x_ticks] == [1, 10, 100, 1000, 10000]
     assert all(math.isfinite(x) and math.isfinite(y) for x, y in found.points)
+
+
+@pytest.mark.parametrize(("unit", "whole"), [("ratio", False), ("", False), ("words", True)])
+def test_what_lies_past_the_last_bin_is_not_told_as_a_number(unit, whole):
+    assert _told(1e10, whole, unit) == "10,000,000,000 or more"

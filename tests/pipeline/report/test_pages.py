@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.analysis.calibrate import calibrate, calibrate_table, measured
+from pipeline.analysis.calibrate import calibrate, calibrate_table
 from pipeline.analysis.compare import compare
-from pipeline.analysis.profile import profile
+from pipeline.analysis.profile import measure_files, profile
 from pipeline.config import load_config
 from pipeline.io.input import Input
 from pipeline.report import calibrate as calibrate_page
@@ -149,7 +149,7 @@ def test_reference_text_is_measured_by_the_stages_of_the_run(tmp_path, runs):
         {"text": "The river and the garden have water, and people often walk there with that. " * n} for n in (1, 9)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows * 30))
-    table = measured(runs[0].config, ["gopher.word_count"], str(path))
+    table = measure_files(runs[0].config, ["gopher.word_count"], str(path))
     assert table.num_rows == 60
     assert set(table["language.label"].to_pylist()) == {"en"}
     assert sorted(set(table["gopher.word_count"].to_pylist())) == [14, 126]
