@@ -42,8 +42,8 @@ FAULTS: tuple[Fault, ...] = (
 """Those of a run on a disk that has room."""
 PER_RUN = 5
 """Faults that a run meets at most."""
-RATE = 0.05
-"""Share of requests that a store fails."""
+RATE = 0.06
+"""Share of requests that a store fails, so that it is a twentieth at least."""
 
 
 @dataclass
