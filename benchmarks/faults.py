@@ -109,7 +109,7 @@ class Suite:
 
 def config(folder: Path, output: str) -> dict[str, Any]:
     """On a store, a task that asks again and again does not hang."""
-    timeout = 60.0 if "://" in output else 5.0
+    timeout = 600.0 if "://" in output else 5.0
     return {
         "input": {"path": str(folder / "raw")},
         "output": output,
