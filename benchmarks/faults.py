@@ -105,8 +105,9 @@ class Suite:
             disturb(trial, lambda _: False, 0)
             server.rate, requests = 0.0, requests + server.requests.total() - asked
             row.add(trial, server.faults.total() - before, self.expected)
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(server.faults.items()))
-        row.what = f"the store fails {row.count / requests:.1%} of {requests:,} requests ({kinds})"
+        said = {"500": "answers 500", "503": "answers 503", "cut": "cut short"}
+        told = ", ".join(f"{count} {said[kind]}" for kind, count in sorted(server.faults.items()))
+        row.what = f"the store fails {row.count / requests:.1%} of {requests:,} requests ({told})"
         return row
 
 
