@@ -42,6 +42,13 @@ def test_every_page_opens_and_can_be_used_by_everybody(open_page, served, scheme
         assert serious(page) == [], path
 
 
+def test_every_page_fits_a_narrow_screen(open_page, served):
+    page = open_page(viewport={"width": 400, "height": 800})
+    for name in pages_of(served.inspected):
+        page.goto(f"{served.address}/{name}")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
 def measured(run) -> dict[str, str]:
     """The documents that reached gopher."""
     rows = run.signals.to_table(columns=["id", "gopher.word_count"]).to_pylist()

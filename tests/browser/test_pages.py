@@ -44,8 +44,7 @@ def pages(tmp_path_factory):
     return {kind: (folder / f"{kind}.html").as_uri() for kind in found}
 
 
-@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+@pytest.mark.parametrize(("color_scheme", "viewport"), [("light", NARROW), ("dark", WIDE)], ids=["light", "dark"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_they_show_everywhere(open_page, pages, kind, viewport, color_scheme):
     page = open_page(viewport=viewport, color_scheme=color_scheme)
