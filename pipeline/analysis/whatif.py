@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import yaml
 
 from pipeline.analysis.estimates import Estimate, share_of, total
+from pipeline.analysis.languages import is_of
 from pipeline.analysis.rules import Rule, is_rerun, rules_of
 from pipeline.analysis.tables import Tables, literal, open_tables, quoted
 from pipeline.config import Config, dump_config, load_config
@@ -360,7 +361,7 @@ class _Query:
     def _cells(self, rows: pa.Table) -> tuple[list[_Cell], dict[str, list[_Cell]]]:
         return _summed(rows, None), {kind: _summed(rows, kind) for kind in self.groups()}
 
-    def flips(self, limit: int, offset: int) -> list[Flip]:
+    def flips(self, limit: int, offset: int, language: str | None) -> list[Flip]:
         """Documents that change side, those nearest to the bound that makes them first."""
         names = {number: name for name, number in self.numbers.items()}
         near = [(rule, _distance(rule)) for rule in self.active if isinstance(rule.decision, Bounds)]
@@ -371,6 +372,8 @@ class _Query:
             return []
         mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]
         could = f"({self.touched}) AND (dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, mine))}))"
+        if language is not None:
+            could += f" AND {is_of(language)}"
         rows = self.tables.rows(
             f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals "
             f"WHERE {could}) WHERE (dropped_by IS NULL) <> (now = {FAR}) "
@@ -415,9 +418,11 @@ def _distance(rule: Rule) -> str:
     return f"least({', '.join(parts)})" if parts else "0"
 
 
-def flipping(run: Run, changes: Sequence[str], tables: Tables, limit: int = 20, offset: int = 0) -> list[Flip]:
-    """Documents that other bounds drop or release, nearest to the bound first."""
+def flipping(
+    run: Run, changes: Sequence[str], tables: Tables, limit: int = 20, offset: int = 0, *, language: str | None = None
+) -> list[Flip]:
+    """Documents that other bounds drop or release, nearest to the bound first; of a language, or of all."""
     before = run.config
     after = load_config(dump_config(before), overrides=list(changes))
     _check_changes(before, after)
-    return _Query(tables, before, after).flips(limit, offset)
+    return _Query(tables, before, after).flips(limit, offset, language)
