@@ -236,3 +236,15 @@ def test_cookies_of_two_inspectors_on_a_machine(inspected):
         both = "; ".join(f"{cookie_of(f'10.1.2.3:{one}')}=secret{one}" for one in (7707, 7708))
         assert client.get("/config", headers={"cookie": both}).status_code == 200
     assert len(names) == 2
+
+
+def test_documents_that_a_comparison_leaves_out_are_counted(tmp_path):
+    runs = []
+    for name, ids in (("a", "xxyz"), ("b", "xyyy")):
+        folder = tmp_path / name
+        folder.mkdir()
+        rows = [json.dumps({"id": id_, "text": f"{page(2)} {n} {name}"}) for n, id_ in enumerate(ids)]
+        (folder / "in.jsonl").write_text("\n".join(rows))
+        runs.append(inspected_run(folder, stages=["gopher"]))
+    text = TestClient(make_app(Inspected(*runs)), HOME).get("/compare").text
+    assert "Left out, since another one of the run has the same id: 5." in text
