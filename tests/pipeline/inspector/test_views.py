@@ -247,4 +247,5 @@ def test_documents_that_a_comparison_leaves_out_are_counted(tmp_path):
         (folder / "in.jsonl").write_text("\n".join(rows))
         runs.append(inspected_run(folder, stages=["gopher"]))
     text = TestClient(make_app(Inspected(*runs)), HOME).get("/compare").text
+    print(re.findall("<p.*?</p>", text))
     assert "Left out, since another one of the run has the same id: 5." in text
