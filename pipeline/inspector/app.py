@@ -39,6 +39,12 @@ PAGES = {
     "config": "Config",
 }
 """Every page has a module of its name with a function `view`."""
+EMPTY = {
+    "compare": "There is one run. Two are held side by side by: tamis inspect RUN RUN2",
+    "duplicates": "The run has no stage that finds duplicates, as exact or minhash do.",
+    "semantic": "The run has no stage semantic, which finds documents that say the same in other words.",
+}
+"""What is said of a page that a run has nothing for."""
 
 
 def make_app(inspected: Inspected, host: str = "127.0.0.1", token: str | None = None) -> Starlette:
@@ -157,6 +163,9 @@ def _message(request: Request, status: int, title: str, message: str) -> Respons
 
 
 def _lost(request: Request, error: Exception) -> Response:
+    page = request.url.path.strip("/")
+    if page in EMPTY:
+        return _message(request, 404, f"{PAGES[page]}: nothing to show", EMPTY[page])
     known = ", ".join(f"/{page}" for page in pages_of(request.app.state.inspected))
     return _message(request, 404, "There is no such page", f"{request.url.path} is not one. There is: {known}")
 

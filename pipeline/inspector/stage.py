@@ -19,6 +19,9 @@ from pipeline.inspector.pictures import HEIGHT, WIDTH, axis_of, bars_of
 from pipeline.stats import UNKNOWN
 from stages.contract import Bounds, Stage
 
+IDS = ("_of", "_in")
+"""Endings of signals that name other documents: nothing to count."""
+
 
 def view(inspected: Inspected, asked: Asked) -> View:
     config = inspected.run.config
@@ -34,7 +37,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "stages": list(by_name),
         "counts": counts,
         "signals": [_small(inspected, stage, name) for name in numeric],
-        "labels": counts.get("labels", {}),
+        "labels": {name: told for name, told in counts.get("labels", {}).items() if not name.endswith(IDS)},
         "signal": signal,
         "changes": changes,
         "change_query": query_of(changes),

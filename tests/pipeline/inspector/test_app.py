@@ -119,6 +119,12 @@ def test_no_file_is_served_but_its_own(client, path):
     assert set(FILES) == {"inspector.js", "inspector.css", "ridges.css"}
 
 
+def test_a_page_without_anything_says_why(client):
+    answer = client.get("/semantic")
+    assert answer.status_code == 404
+    assert "The run has no stage semantic" in answer.text
+
+
 def test_wrong_questions_say_what_is_right(client):
     for path, message in [
         ("/stage?stage=gofer", "there is: language, exact"),

@@ -241,11 +241,10 @@ def test_cookies_of_two_inspectors_on_a_machine(inspected):
 def test_documents_that_a_comparison_leaves_out_are_counted(tmp_path):
     runs = []
     for name, ids in (("a", "xxyz"), ("b", "xyyy")):
-        folder = tmp_path / name
+        folder = tmp_path / f"{name}-in"
         folder.mkdir()
-        rows = [json.dumps({"id": id_, "text": f"{page(2)} {n} {name}"}) for n, id_ in enumerate(ids)]
-        (folder / "in.jsonl").write_text("\n".join(rows))
-        runs.append(inspected_run(folder, stages=["gopher"]))
+        for n, id_ in enumerate(ids):  # within a file, ids that come again are made different
+            (folder / f"{n}.jsonl").write_text(json.dumps({"id": id_, "text": page(2)}))
+        runs.append(inspected_run(tmp_path, name, input=str(folder), stages=["gopher"]))
     text = TestClient(make_app(Inspected(*runs)), HOME).get("/compare").text
-    print(re.findall("<p.*?</p>", text))
     assert "Left out, since another one of the run has the same id: 5." in text
