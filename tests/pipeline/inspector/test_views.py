@@ -30,6 +30,7 @@ BOTH = [
     {"gopher": {"name": "second", "word_count": {"min": 55}}},
     "exact",
     "c4",
+    "repetition",
 ]
 FIRST = "stages.gopher.word_count.min"
 ENGLISH = "stages.gopher.by_language.en.word_count.min"
@@ -44,7 +45,7 @@ def sentences(seed: int) -> str:
 def mixed(tmp_path_factory):
     """English and German pages, some twice, and documents of which no language can be told; two stages of one kind."""
     folder = tmp_path_factory.mktemp("mixed")
-    texts = {f"en-{seed}": f"{page(seed)}\n\nShort {{ line" for seed in range(40)}
+    texts = {f"en-{seed}": f"{page(seed)}\n\nA line without an end" for seed in range(40)}
     texts |= {f"twice-{seed}": texts[f"en-{seed}"] for seed in range(0, 40, 8)}
     texts |= {f"de-{seed}": sentences(seed) for seed in range(40)}
     texts |= {f"none-{seed}": " " * seed for seed in range(3)}
