@@ -24,6 +24,7 @@ from urllib.parse import quote_from_bytes, unquote
 
 from benchmarks.fuzz_mutations import NASTY, Seed
 from benchmarks.fuzz_readers import ROOT, Target
+from pipeline.inspector.security import cookie_of
 
 HOST = "127.0.0.1:7707"
 TOKEN = "a-token"
@@ -197,7 +198,7 @@ def target_of(run: Any, other: Any, folder: Path) -> Target:
         return answer.status < 400
 
     seeds = [Seed("open", line.encode()) for line in _addresses(inspected)]
-    seeds += [Seed("token", seed.content + f"\ncookie: tamis_token={TOKEN}".encode()) for seed in seeds[::2]]
+    seeds += [Seed("token", seed.content + f"\ncookie: {cookie_of(HOST)}={TOKEN}".encode()) for seed in seeds[::2]]
     words = [value.encode() for value in (*VALUES, *NUMBERS[:12], *NAMES, "&", "=", "?", "/", "%", "..", ";", "+")]
     for seed in seeds:
         judge(seed.kind, seed.content)  # loads what is loaded late

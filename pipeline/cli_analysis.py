@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -125,7 +126,9 @@ def profile(
         write_page(html, render(found))
     print(json.dumps(found.to_json())) if as_json else print_profile(found, Console(markup=False))
     if not output and not as_json:
-        print(f"For a config to start from: tamis profile {input} --output first.yaml", file=sys.stderr)
+        again = [input, *(["--text", text] if text != "text" else [])]
+        again += ["--format", format] if format != "auto" else []
+        print(f"For a config to start from: tamis profile {shlex.join(again)} --output first.yaml", file=sys.stderr)
 
 
 def names(text: str) -> list[str]:
@@ -148,7 +151,7 @@ def write_config(path: Path, text: str) -> None:
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--output {path}: a config is a file that ends in .yaml")
     write_text(path, text)
-    print(f"{path} written; run it: tamis run {path} --output RUN", file=sys.stderr)
+    print(f"{path} written; run it: tamis run {shlex.quote(str(path))} --output RUN", file=sys.stderr)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.analysis.languages import is_of
 from pipeline.analysis.tables import Tables, literal, quoted
 
 Float64s = npt.NDArray[np.float64]
@@ -42,7 +43,7 @@ def by_query(
     column = quoted(signal)
     where = [f"{column} IS NOT NULL"]
     if language is not None:
-        where.append(f"{quoted('language.label')} = {literal(language)}")
+        where.append(is_of(language))
     if source is not None:
         where.append(f"{quoted('source')} = {literal(source)}")
     found = tables.query(
