@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.analysis.histograms import by_query
+from pipeline.analysis.histograms import histogram_of
 from pipeline.analysis.languages import is_of, languages_of
 from pipeline.analysis.rules import Rule, rules_of
 from pipeline.analysis.whatif import WhatIf, what_if
@@ -109,7 +109,7 @@ def _one(
     if language is None:
         counts = dense(len(limits), _recorded(inspected, stage, signal))
     else:
-        counts = by_query(inspected.tables, name, edges=limits, language=language).counts
+        counts = histogram_of(inspected.tables, name, limits, language)
     bounds, was = bounds_of(changed, signal, language), bounds_of(stage, signal, language)
     axis = axis_of(limits, counts, [*was.values(), *bounds.values()])
     logarithmic = asked.choice("height", ["linear", "logarithmic"]) == "logarithmic"
