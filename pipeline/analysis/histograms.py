@@ -15,7 +15,8 @@ def histogram_of(tables: Tables, signal: str, edges: npt.NDArray[np.float64], la
     Args:
         edges: `float64[k]`, ascending.
 
-    Returns `int64[k + 1]`: the first below all edges, the i-th in `[edges[i - 1], edges[i])`, the last from the last one on.
+    Returns `int64[k + 1]`: how many lie below all edges, how many in each `[edges[i - 1], edges[i])`, and from the last
+    one on.
     """
     column = quoted(signal)
     found = tables.query(
