@@ -74,9 +74,9 @@ def run(
     if as_json:
         print(json.dumps(done.stats))
     elif done.state == "running":
-        print_submitted(done.path, Console())
+        print_submitted(done.path, Console(markup=False))
     elif not quiet:
-        print_outcome(done.stats, done.path, Console(), achieved(done), done.config.stages)
+        print_outcome(done.stats, done.path, Console(markup=False), achieved(done), done.config.stages)
     if done.state == "done" and (lost := done.set_aside):
         raise RunError(list_set_aside(lost, done.path))
 
@@ -99,7 +99,7 @@ def plan(
 
     overrides = [*(set or []), *([f"execution.executor={executor}"] if executor else [])]
     found = preview(load_config(config, overrides=overrides, input=input, output=output, profile=profile_path()))
-    print(json.dumps(found)) if as_json else print_plan(found, Console())
+    print(json.dumps(found)) if as_json else print_plan(found, Console(markup=False))
 
 
 @app.command()
@@ -115,7 +115,7 @@ def status(
     from pipeline.terminal import watch_run
 
     opened = open_run(run)
-    print(json.dumps(opened.snapshot())) if as_json else watch_run(opened, Console(), watch)
+    print(json.dumps(opened.snapshot())) if as_json else watch_run(opened, Console(markup=False), watch)
 
 
 @app.command()
@@ -201,7 +201,7 @@ def bands(
     from pipeline.terminal_text import print_bands
 
     found = [describe(setting) for setting in settings(num_bands, num_rows, threshold)]
-    print(json.dumps(found)) if as_json else print_bands(found, Console())
+    print(json.dumps(found)) if as_json else print_bands(found, Console(markup=False))
 
 
 @app.command()
@@ -237,9 +237,9 @@ def list_stages(
     if as_json:
         print(json.dumps(found))
     elif name is None:
-        print_overview(found, Console())
+        print_overview(found, Console(markup=False))
     else:
-        print_stage(found, Console())
+        print_stage(found, Console(markup=False))
 
 
 UsageError: Any = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")

@@ -38,8 +38,8 @@ def whatif(
 
     found, flips = answer(open_run(run), set or [], by, weight, examples)
     if output:
-        output.write_text(found.patch(), encoding="utf-8")
-    print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console())
+        write_text(output, found.patch())
+    print(json.dumps(found.to_json(flips))) if as_json else print_what_if(found, flips, by, Console(markup=False))
 
 
 def compare(
@@ -60,7 +60,7 @@ def compare(
     found = compare_runs(a, b)
     if html:
         write_page(html, render(found, a, b))
-    print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console())
+    print(json.dumps(found.to_json())) if as_json else print_comparison(found, Console(markup=False))
 
 
 def calibrate(
@@ -98,7 +98,7 @@ def calibrate(
         write_config(output, found.patch(reference_text or run))
     if html:
         write_page(html, render(found, reference_text or run))
-    print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console())
+    print(json.dumps(found.to_json())) if as_json else print_calibration(found, Console(markup=False))
 
 
 def profile(
@@ -124,7 +124,7 @@ def profile(
         write_config(output, starting_config(found))
     if html:
         write_page(html, render(found))
-    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console())
+    print(json.dumps(found.to_json())) if as_json else print_profile(found, Console(markup=False))
     if not output and not as_json:
         again = [input, *(["--text", text] if text != "text" else [])]
         again += ["--format", format] if format != "auto" else []
@@ -150,11 +150,18 @@ def write_config(path: Path, text: str) -> None:
 
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"--output {path}: a config is a file that ends in .yaml")
+    write_text(path, text)
+    print(f"{path} written; run it: tamis run {shlex.quote(str(path))} --output RUN", file=sys.stderr)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that `--output` names. Raises ConfigError where it cannot be written."""
+    from stages.errors import ConfigError
+
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--output {path} cannot be written: {error.strerror}") from error
-    print(f"{path} written; run it: tamis run {shlex.quote(str(path))} --output RUN", file=sys.stderr)
 
 
 def report(

@@ -163,15 +163,27 @@ def read_input(fields: Mapping[str, Any]) -> Input:
 def dump_config(config: Config) -> dict[str, Any]:
     """The resolved config as JSON; `load_config` reads it back."""
     content = config.model_dump(mode="json", exclude={"stages"})
-    content["stages"] = [{_registered_name(stage): stage.model_dump(mode="json")} for stage in config.stages]
+    content["stages"] = [{_registered_name(stage): _dump_stage(stage)} for stage in config.stages]
     return content
 
 
+def _dump_stage(stage: Stage) -> dict[str, Any]:
+    """The fields of a stage; of bounds that override others, the ends that were written, so that the other end goes on
+    following the stage's own."""
+    fields = stage.model_dump(mode="json")
+    for kind in ("by_language", *stage.own_overrides):
+        fields[kind] = {
+            label: {name: rule.model_dump(mode="json", exclude_unset=True) for name, rule in rules.items()}
+            for label, rules in getattr(stage, kind).items()
+        }
+    return fields
+
+
 def _registered_name(stage: Stage) -> str:
+    name = registry.name_of(type(stage))
+    if name is not None:
+        return name
     home = f"{type(stage).__module__}:{type(stage).__qualname__}"
-    for name in registry.names():
-        if registry.load(name) is type(stage):
-            return name
     raise ConfigError(f"{home} is not registered as a stage; give its package an entry point in the group tamis.stages")
 
 
@@ -328,9 +340,9 @@ class _Checker:
     def _place(self, path: KeyPath) -> str:
         """The override that a value came with, or its line."""
         at = [str(key) for key in path if not isinstance(key, int)]
-        for override in self.overrides:
+        for override in reversed(self.overrides):
             keys = override.partition("=")[0].strip().split(".")
-            if len(at) > 1 + (at[0] == "stages") and all(mine == its for mine, its in zip(at, keys, strict=False)):
+            if len(at) > 1 and all(mine == its for mine, its in zip(at, keys, strict=False)):
                 return f"--set {override}"
         return self.located.place(path)
 
@@ -362,6 +374,8 @@ def _in_plain_words(cls: type[BaseModel], name: str, at: KeyPath, problem: Any) 
         and at
         and isinstance(getattr(cls.model_fields.get(str(at[0])), "default", None), Bounds)
     ):
+        if value is None:
+            return f"{where} is a bound: write {{min: null, max: null}} for no limit.{see}"
         low, high = value if isinstance(value, (list, tuple)) and len(value) == 2 else (value, value)
         return f"{where} is a bound: write {{min: {low}}}, {{max: {high}}} or both, not {value!r}.{see}"
     if problem["type"] == "value_error":

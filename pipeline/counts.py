@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.histograms import Floats, binned, is_numeric
-from pipeline.stats import MANY, UNKNOWN, Stats, absorb
+from pipeline.stats import MANY, UNKNOWN, Stats, absorb, label_name
 from stages.contract import Stage
 from stages.decisions import Mask
 
@@ -67,7 +67,7 @@ def count_by_label(
     if not len(labels):
         return
     coded, rules = labels.dictionary_encode(), reasons.dictionary_encode()
-    names = [*coded.dictionary.to_pylist(), UNKNOWN]
+    names = [*map(label_name, coded.dictionary.to_pylist()), UNKNOWN]
     causes = [*rules.dictionary.to_pylist(), None]
     of_label = pc.fill_null(coded.indices, len(names) - 1).to_numpy()
     of_cause = pc.fill_null(rules.indices, len(causes) - 1).to_numpy()
@@ -117,6 +117,6 @@ def _add_labels(labels: Stats, column: pa.Array) -> None:
     named = values.field("values").to_pylist()
     if pa.types.is_boolean(column.type):
         named = ["true" if value else "false" for value in named]
-    for label, documents in zip(named, values.field("counts").to_pylist(), strict=True):
+    for label, documents in zip(map(label_name, named), values.field("counts").to_pylist(), strict=True):
         labels[label] = labels.get(label, 0) + documents
     absorb(labels)

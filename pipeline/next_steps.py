@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline import stats as counting
 from pipeline.histograms import dense, edges
@@ -35,12 +37,17 @@ def looser_bound(snapshot: dict[str, Any], stages: Sequence[Stage]) -> str | Non
             continue
         end = _end(snapshot, stage, signal, bounds)
         bound = getattr(bounds, end)
-        if bound:
-            value = bound * LOOSER if (end == "min") == (bound > 0) else bound / LOOSER
-            return (
-                f"stages.{rule}.{end}={int(value) if isinstance(bound, int) and value >= 1 else float(f'{value:.2g}')}"
-            )
+        value = _looser(bound, is_min=end == "min", is_count=pa.types.is_integer(stage.signals()[signal].type))
+        if value != bound:
+            return f"stages.{rule}.{end}={value}"
     return None
+
+
+def _looser(bound: float, *, is_min: bool, is_count: bool) -> float:
+    value = bound * LOOSER if is_min == (bound > 0) else bound / LOOSER
+    if not is_count:
+        return float(f"{value:.2g}")
+    return min(math.floor(value), math.ceil(bound) - 1) if is_min else max(math.ceil(value), math.floor(bound) + 1)
 
 
 def _end(snapshot: dict[str, Any], stage: Stage, signal: str, bounds: Bounds) -> str:

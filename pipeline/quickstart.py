@@ -339,7 +339,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     try:
         with console.status("looking for the corpus") as status:
 

@@ -42,6 +42,11 @@ LARGE = ("histograms", "labels")
 """What a stage's counts hold that is too large to be told again and again."""
 
 
+def label_name(label: str) -> str:
+    """A label of the data as it is counted; one that looks like ours is put in quotes."""
+    return f"'{label}'" if label in (MANY, UNKNOWN) else label
+
+
 def merge(parts: Iterable[Stats]) -> Stats:
     """The sum of any number of stats; `{}` for none. Keys keep the order in which they first appear."""
     total: Stats = {}
@@ -64,7 +69,7 @@ def _add(total: Stats, part: Stats, has_peaks: bool = True) -> None:
     for key, value in part.items():
         if isinstance(value, dict):
             _add(total.setdefault(key, {}), value, has_peaks and key != "labels")  # labels may be named anything
-        elif has_peaks and key.startswith("peak_"):
+        elif has_peaks and key.startswith("peak_") and "." not in key:  # a rule's name has a dot
             total[key] = max(total.get(key, value), value)
         else:
             total[key] = total.get(key, 0) + value

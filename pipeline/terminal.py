@@ -40,7 +40,7 @@ class Display:
     """Shows a run's progress on stderr: a live table, or lines where there is no terminal. Call it with a Progress."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, markup=False)
         self._quiet = quiet
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None

@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.analysis.estimates import Estimate
-from pipeline.analysis.whatif import Flip, GroupRow, WhatIf
+from pipeline.analysis.outcomes import Flip
+from pipeline.analysis.safe_text import visible
+from pipeline.analysis.whatif import GroupRow, WhatIf
 from pipeline.numbers import short
 
 MAX_GROUPS = 20
@@ -73,6 +75,8 @@ def _verdict(found: WhatIf, unit: str) -> str:
     if not found.kept.exact:
         drawn = sum(cell.documents for cell in found.sampled)
         lines.append(f"± is the 95 % interval; it rests on {drawn:,} documents of the shadow sample.")
+    if found.set_aside:
+        lines.append(f"{number(found.set_aside)} {noun} of tasks that were set aside are in no stage's numbers.")
     if found.not_rerun:
         lines.append(f"Not re-run, since they look at all documents: {', '.join(found.not_rerun)}.")
     return "\n".join(lines)
@@ -86,7 +90,7 @@ def _groups(by: str, rows: Sequence[GroupRow], unit: str) -> Table:
     ranked = sorted(rows, key=lambda row: -abs(row.after.value - row.before))[:MAX_GROUPS]
     for row in ranked:
         before = short(row.before, unit) if unit else f"{row.before:,}"
-        table.add_row(row.label or "(unknown)", before, shown(row.after, unit), _change(row.before, row.after))
+        table.add_row(visible(row.label or "(unknown)"), before, shown(row.after, unit), _change(row.before, row.after))
     if len(rows) > len(ranked):
         table.add_row(f"and {len(rows) - len(ranked)} more", "", "", "")
     return table
@@ -98,5 +102,5 @@ def _flips(flips: Sequence[Flip]) -> Table:
     table.add_column("before", no_wrap=True, max_width=32, overflow="ellipsis")
     table.add_column("after", no_wrap=True, max_width=32, overflow="ellipsis")
     for flip in flips:
-        table.add_row(Text(flip.id or str(flip.address)), flip.before or "kept", flip.after or "kept")
+        table.add_row(visible(flip.id or str(flip.address)), flip.before or "kept", flip.after or "kept")
     return table

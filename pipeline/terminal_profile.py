@@ -10,6 +10,7 @@ from rich.padding import Padding
 
 from pipeline.analysis.profile import Profile
 from pipeline.analysis.quantiles import Numbers
+from pipeline.analysis.safe_text import visible
 from pipeline.config import LANGUAGE
 from pipeline.numbers import percent, short
 from pipeline.terminal_compare import number, picture, print_rows, span
@@ -102,5 +103,5 @@ def _examples(found: Profile, console: Console) -> None:
     for rule in [rule for rule in found.rules if rule.examples][:NUM_PICTURES]:
         _say(console, f" {rule.rule} {rule.bound}")
         for example in rule.examples[:2]:
-            line = f"{number(example.value)}  {example.id}: {example.text}"
+            line = f"{number(example.value)}  {visible(str(example.id))}: {example.text}"
             console.print(Padding(line, (0, 0, 0, 3)), highlight=False, markup=False)

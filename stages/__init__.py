@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stages.contract import Stage
 
-__all__ = ["ENTRY_POINT_GROUP", "REGISTRY", "load", "names"]
+__all__ = ["ENTRY_POINT_GROUP", "REGISTRY", "load", "name_of", "names"]
 
 ENTRY_POINT_GROUP = "tamis.stages"
 
@@ -83,3 +83,12 @@ def load(name: str) -> type[Stage]:
     module, _, attribute = home.partition(":")
     found: type[Stage] = getattr(import_module(module), attribute)
     return found
+
+
+def name_of(stage: type[Stage]) -> str | None:
+    """The name under which a config knows a class; None if it knows none. Nothing is imported if the class is named
+    where it stands."""
+    homes = {**_third_party(), **REGISTRY}
+    own = f"{stage.__module__}:{stage.__qualname__}"
+    exact = next((name for name, home in homes.items() if home == own), None)
+    return exact or next((name for name in _third_party() if load(name) is stage), None)

@@ -18,6 +18,7 @@ so every decision can be read off the recorded numbers, and made again without m
 from __future__ import annotations
 
 import difflib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -26,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from stages.decisions import (
     Allowed,
@@ -142,6 +143,13 @@ class Stage(BaseModel, ABC):
         own = {name: getattr(self, name) for name in self.signals()}
         return own if language is None else own | self.by_language.get(language, {})
 
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,60}", name):
+            raise ValueError(f"a stage's name has letters, digits, _ and -, and at most 60 of them, not {name!r}")
+        return name
+
     @model_validator(mode="before")
     @classmethod
     def _merge_partial(cls, data: Any) -> Any:
@@ -172,7 +180,10 @@ class Stage(BaseModel, ABC):
             raise ValueError(f"{place} has no signal '{field}'. {hint}")
         default = cls.model_fields[field].default
         own = data.get(field, default)
-        return type(default).model_validate(_merged(type(default).model_validate(own), rule))
+        whole = type(default).model_validate(_merged(type(default).model_validate(own), rule))
+        if isinstance(whole, Bounds) and isinstance(rule, dict):
+            return Bounds.model_construct(set(rule), **dict(whole))  # knows which ends are its own
+        return whole
 
 
 def _merged(default: Decision, value: Any) -> Any:
@@ -402,7 +413,7 @@ def decide(stage: Stage, columns: Mapping[str, pa.Array], languages: pa.Array | 
 
     Args:
         columns: the stage's signals by field name.
-        languages: `language.label` of the same documents, if an earlier stage measured it.
+        languages: `language.label` of the same documents, if this stage or an earlier one measured it.
     """
     verdicts = {name: rule.drops(columns[name]) for name, rule in stage.decisions().items()}
     chosen = [(stage.by_language, languages)]

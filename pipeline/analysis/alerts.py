@@ -86,7 +86,10 @@ def _of_stage(stage: Stage, counts: dict[str, Any]) -> Iterator[Alert]:
         yield Alert("note", "Drops almost nothing", detail, stage.name)
     for signal in rules:
         missing = counts["unmeasured"].get(f"{stage.name}.{signal}", 0)
-        if missing > UNMEASURED * came:
+        if 0 < missing == came:
+            detail = "of no document: it takes a list, a model or an earlier stage that this run has not"
+            yield Alert("note", "Never told", detail, f"{stage.name}.{signal}")
+        elif missing > UNMEASURED * came:
             detail = f"of {percent(missing, came)} of the documents; what cannot be told drops nothing"
             yield Alert("note", "Could not be told", detail, f"{stage.name}.{signal}")
     if stage.action == "drop":
@@ -125,17 +128,19 @@ def _without_effect(reasons: Iterable[Reason]) -> Iterator[Alert]:
 
 
 def _of_languages(languages: dict[str, Any]) -> Iterator[Alert]:
-    read = sum(counts["read"].get("documents", 0) for counts in languages.values())
-    kept = sum(counts["kept"].get("documents", 0) for counts in languages.values())
-    if not read or not kept:
+    """Of the documents that were kept or dropped; others wait, or were set aside."""
+    kept = {label: counts["kept"].get("documents", 0) for label, counts in languages.items()}
+    lost = {label: {rule: one["documents"] for rule, one in own["dropped"].items()} for label, own in languages.items()}
+    settled = {label: kept[label] + sum(lost[label].values()) for label in languages}
+    all_kept, everything = sum(kept.values()), sum(settled.values())
+    if not all_kept:
         return
-    mean = 1 - kept / read
-    for label, counts in languages.items():
-        documents, passed = counts["read"].get("documents", 0), counts["kept"].get("documents", 0)
-        if documents < LEAST or label == MANY:
+    mean = 1 - all_kept / everything
+    for label, documents in settled.items():
+        if documents < LEAST or label == MANY or not lost[label]:
             continue
-        lost = 1 - passed / documents
-        if lost > TIMES_THE_MEAN * mean or passed / documents < kept / read / TIMES_THE_MEAN:
-            top = max(counts["dropped"].items(), key=lambda item: item[1]["documents"])[0]
-            detail = f"loses {lost:.0%} of {documents:,} documents, all languages together {mean:.0%}; most to {top}"
+        share = 1 - kept[label] / documents
+        if share > TIMES_THE_MEAN * mean or 1 - share < (1 - mean) / TIMES_THE_MEAN:
+            top = max(lost[label].items(), key=lambda item: item[1])[0]
+            detail = f"loses {share:.0%} of {documents:,} documents, all languages together {mean:.0%}; most to {top}"
             yield Alert("warning", "A language that loses much", detail, label)

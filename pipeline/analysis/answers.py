@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.analysis.outcomes import Flip
 from pipeline.analysis.tables import open_tables
-from pipeline.analysis.whatif import WEIGHTS, Flip, WhatIf, flipping, what_if
+from pipeline.analysis.whatif import WEIGHTS, WhatIf, flipping, what_if
 from pipeline.runs import Run
 from stages.errors import ConfigError
 

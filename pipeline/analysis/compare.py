@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pipeline.analysis.drift import MAX_ROWS, Drift, common_signals, drift, read_sample
-from pipeline.analysis.tables import MEMORY, literal
+from pipeline.analysis.tables import MEMORY, files_sql
 from pipeline.config import Config, dump_config
 from pipeline.runs import Run
 from stages.errors import RunError
@@ -254,8 +254,7 @@ class Pair:
         if "://" in run.path:
             self.connection.register(name, dataset)
             return
-        files = ", ".join(map(literal, dataset.files))
-        self.connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}])")
+        self.connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {files_sql(dataset.files)}")
 
     @cached_property
     def join(self) -> Join:

@@ -29,11 +29,6 @@ def _entry(stage: Stage, entry: Mapping[str, Any]) -> Any:
     changed = _changed(stage, fields)
     if changed.get("name") == kind:
         del changed["name"]
-    if "by_language" in changed:
-        changed["by_language"] = {
-            language: {name: own_ends(stage, name, rule) for name, rule in rules.items()}
-            for language, rules in changed["by_language"].items()
-        }
     return {kind: changed} if changed else kind
 
 

@@ -27,13 +27,6 @@ class Estimate:
     def counted(cls, value: float) -> Estimate:
         return cls(value, value, value, True)
 
-    def __add__(self, other: Estimate) -> Estimate:
-        return total([self, other])
-
-    def minus(self, count: float) -> Estimate:
-        """What is left of a known number."""
-        return Estimate(count - self.value, count - self.high, count - self.low, self.exact)
-
     def __str__(self) -> str:
         if self.exact:
             return f"{self.value:,.0f}"

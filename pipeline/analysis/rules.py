@@ -6,9 +6,11 @@ column's own type, null and NaN drop nothing, overrides by language stand in for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.analysis.tables import literal, quoted
@@ -45,18 +47,12 @@ def rules_of(config: Config) -> list[Rule]:
     found = []
     has_language = False
     for number, stage in enumerate(config.stages):
+        has_language |= LANGUAGE in {f"{stage.name}.{signal}" for signal in stage.signals()}
         for signal in stage.signals():
             sql = _rule_sql(stage, signal, has_language)
             if sql is not None:
                 found.append(Rule(stage, number, signal, sql))
-        has_language |= f"{stage.name}.label" == LANGUAGE
     return found
-
-
-def first_violated(rules: Sequence[Rule]) -> str:
-    """The place of the first of some rules that drops a document; null where none does."""
-    cases = " ".join(f"WHEN {rule.sql} THEN {place}" for place, rule in enumerate(rules) if rule.drops)
-    return f"CASE {cases} ELSE NULL END" if cases else "CAST(NULL AS INTEGER)"
 
 
 def is_rerun(stage: Stage) -> bool:
@@ -97,7 +93,7 @@ def decision_sql(decision: Decision, column: str, type_: pa.DataType) -> str | N
     if isinstance(decision, Bounds):
         kind = "FLOAT" if pa.types.is_float32(type_) else "DOUBLE"
         ends = [
-            f"{name} {sign} CAST({literal(float(end))} AS {kind})"
+            f"{name} {sign} CAST({_number(end, kind)} AS {kind})"
             for sign, end in (("<", decision.min), (">", decision.max))
             if end is not None
         ]
@@ -108,3 +104,29 @@ def decision_sql(decision: Decision, column: str, type_: pa.DataType) -> str | N
         return f"coalesce({name} NOT IN ({labels}), FALSE)"
     assert isinstance(decision, Flag)
     return f"coalesce({name}, FALSE)"
+
+
+def _number(end: float, kind: str) -> str:
+    """A bound as SQL; one that no number of the column comes near is infinite, as it is for numpy."""
+    beyond = kind == "FLOAT" and abs(end) > float(np.finfo(np.float32).max)
+    return literal(math.copysign(math.inf, end) if beyond else float(end))
+
+
+def distance_sql(rule: Rule, has_language: bool) -> str | None:
+    """How far a signal lies from the nearer end of the bound that counts for the document, over the end's size; None
+    if no end is set."""
+    sql = _to_nearer_end(rule.name, rule.decision)
+    for label, cases in overrides_of(rule.stage, rule.signal, has_language):
+        whens = " ".join(
+            f"WHEN {literal(value)} THEN {_to_nearer_end(rule.name, decision) or 'NULL'}"
+            for value, decision in cases.items()
+        )
+        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'NULL'} END)"
+    return sql
+
+
+def _to_nearer_end(column: str, decision: Decision) -> str | None:
+    if not isinstance(decision, Bounds) or decision.is_open:
+        return None
+    ends = [float(end) for end in (decision.min, decision.max) if end is not None]
+    return f"least({', '.join(f'abs({quoted(column)} - {end!r}) / {max(abs(end), 1e-9)!r}' for end in ends)})"

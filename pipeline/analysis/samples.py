@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.analysis.languages import is_of
-from pipeline.analysis.rules import Rule, overrides_of, rules_of
-from pipeline.analysis.tables import Tables, literal, quoted
+from pipeline.analysis.rules import Rule, distance_sql, rules_of
+from pipeline.analysis.tables import Tables, literal
 from pipeline.analysis.texts import dropped_texts, kept_rows
 from pipeline.config import LANGUAGE
 from pipeline.runs import Run
@@ -93,30 +93,10 @@ def _addresses(
         if not tables.has(LANGUAGE):
             raise ConfigError("this run tells no languages: it has no stage `language`")
         where += f" AND {is_of(language)}"
-    distance = _distance(rule, tables.has(LANGUAGE)) if rule is not None else None
+    distance = distance_sql(rule, tables.has(LANGUAGE)) if rule is not None else None
     order = "address" if distance is None else f"{distance} NULLS LAST, address"
     rows = tables.rows(f"SELECT address FROM signals WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}")
     return [int(address) for (address,) in rows]
-
-
-def _distance(rule: Rule, has_language: bool) -> str | None:
-    """How far the signal lies from the nearer end of the bound that counts for the document, as SQL; None if no end
-    is set."""
-    sql = _to_nearer_end(rule.name, rule.decision)
-    for label, cases in overrides_of(rule.stage, rule.signal, has_language):
-        whens = " ".join(
-            f"WHEN {literal(value)} THEN {_to_nearer_end(rule.name, decision) or 'NULL'}"
-            for value, decision in cases.items()
-        )
-        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'NULL'} END)"
-    return sql
-
-
-def _to_nearer_end(column: str, decision: Decision) -> str | None:
-    if not isinstance(decision, Bounds) or decision.is_open:
-        return None
-    ends = [end for end in (decision.min, decision.max) if end is not None]
-    return f"least({', '.join(f'abs({quoted(column)} - {float(end)!r})' for end in ends)})"
 
 
 def of_addresses(run: Run, tables: Tables, addresses: Sequence[int], rule: str | None = None) -> list[Sample]:

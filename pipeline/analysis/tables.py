@@ -7,7 +7,9 @@ ten million documents takes seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from math import isinf
 from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.runs import Run
@@ -27,7 +29,14 @@ def quoted(name: str) -> str:
 
 def literal(value: str | float) -> str:
     """A value as SQL."""
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
+    return "'" + str(value).replace("'", "''") + "'" if isinstance(value, str) or isinf(value) else repr(value)
+
+
+def files_sql(paths: Sequence[str]) -> str:
+    """Parquet files for the FROM of a query: these and no others, whatever their paths look like. DuckDB takes `*`, `?`
+    and `[` for patterns, and folders like `source=x` for columns."""
+    exact = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in paths]
+    return f"read_parquet([{', '.join(map(literal, exact))}], hive_partitioning = false)"
 
 
 class Tables:
@@ -60,7 +69,7 @@ class Tables:
         if "://" in self.run.path:
             self._connection.register(name, dataset)
             return name
-        return f"read_parquet([{', '.join(literal(file) for file in dataset.files)}])"
+        return files_sql(dataset.files)
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """Configs: what they may say, and what they are told when they say something else."""
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -169,6 +170,21 @@ def test_overrides_address_stages_by_name(write):
 )
 def test_overrides_that_cannot_be(write, override, expected):
     assert expected in message(write(GOOD), overrides=[override])
+
+
+@pytest.mark.parametrize("name", ["x.y", "../x", "[/r]", "<b>", "", "a" * 61])
+def test_names_of_stages_that_could_be_something_else(write, name):
+    assert "a stage's name has letters, digits, _ and -" in message(
+        write(GOOD), overrides=[f"stages.gopher.name={json.dumps(name)}"]
+    )
+
+
+def test_the_end_of_an_override_that_was_not_written_follows_the_stage(write):
+    stages = [{"language": {}}, {"gopher": {"by_language": {"de": {"word_count": {"max": 1000}}}}}]
+    config = load_config({"input": "x", "output": "y", "stages": stages})
+    assert config.stages[1].decisions("de")["word_count"] == Bounds(min=50, max=1000)
+    changed = load_config(dump_config(config), overrides=["stages.gopher.word_count.min=30"])
+    assert changed.stages[1].decisions("de")["word_count"] == Bounds(min=30, max=1000)
 
 
 def test_a_preset_can_be_extended(write):

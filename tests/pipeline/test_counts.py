@@ -123,3 +123,13 @@ def test_labels_are_counted_as_by_hand_in_any_parts(rows, cut):
         count_by_label(total, *columns, is_first=True, is_last=True)
     expected = by_label([{"label": a, "bytes": size, "dropped_by": why} for a, size, why in rows], "label")
     assert total == expected
+
+
+def test_labels_that_look_like_ours_stay_apart():
+    total: dict = {}
+    columns = pa.array(["(many)", "(unknown)", None, "a"]), np.ones(4, np.int64), pa.array([None] * 4, pa.string())
+    for _ in range(2):
+        count_by_label(total, *columns, is_first=True, is_last=True)
+    assert {label: own["read"]["documents"] for label, own in total.items()} == {
+        "'(many)'": 2, "'(unknown)'": 2, "(unknown)": 2, "a": 2,
+    }  # fmt: skip

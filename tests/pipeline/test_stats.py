@@ -36,6 +36,11 @@ def test_sums_and_peaks():
     assert counting.merge(parts) == {"n": 5, "peak_memory_bytes": 5, "s": {"x": 1, "y": 2}}
 
 
+def test_a_rule_of_a_stage_that_is_named_like_a_peak_is_a_sum():
+    one = {"stages": {"peak_g": {"unmeasured": {"peak_g.word_count": 5}}}}
+    assert counting.merge([one, one])["stages"]["peak_g"]["unmeasured"] == {"peak_g.word_count": 10}
+
+
 def test_dropped_lists_the_commonest_rule_first():
     stats = counting.empty(["a", "b"])
     stats["stages"]["a"]["dropped"] = {"a.x": {"documents": 1, "bytes": 9}}

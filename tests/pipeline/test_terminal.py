@@ -8,10 +8,14 @@ from rich.console import Console
 
 import pipeline
 from pipeline import stats as counting
+from pipeline.analysis.estimates import Estimate
+from pipeline.analysis.outcomes import Flip
+from pipeline.analysis.whatif import GroupRow
 from pipeline.next_steps import looser_bound, next_commands
 from pipeline.progress import Progress
 from pipeline.runs import Run
 from pipeline.terminal import Display, encoders, line, picture, print_outcome, watch_run
+from pipeline.terminal_analysis import _flips, _groups
 from pipeline.waiting import waits
 from stages.heuristics.gopher import Gopher
 from tests.corpus import write_jsonl
@@ -128,5 +132,16 @@ def test_the_bound_that_is_tried_is_a_looser_one_of_the_end_that_drops():
     assert of(Gopher(name="gopher"), "gopher.word_count", _1=5) == "stages.gopher.word_count.min=40"
     assert of(Gopher(name="gopher"), "gopher.word_count", _170=5) == "stages.gopher.word_count.max=125000"
     assert of(Length(), "length.vowel_ratio") == "stages.length.vowel_ratio.min=0.08"
+    one = Gopher(name="gopher", stop_word_count={"min": 1})
+    assert of(one, "gopher.stop_word_count", _1=5) == "stages.gopher.stop_word_count.min=0"
     assert of(Shorten(), "shorten.hopeless") is None
     assert next_commands(counting.empty([]), "r") == ["tamis inspect r", "tamis report r", "tamis status r"]
+
+
+def test_what_documents_say_does_nothing_on_a_terminal():
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=80, markup=False)
+    console.print(_flips([Flip(1, "\x1b[31m[/]x", None, "gopher.word_count")]))
+    console.print(_groups("source", [GroupRow("[bold]\x1b]0;t\x07", 1, Estimate.counted(1))], ""))
+    assert "⟦U+001B⟧[31m[/]x" in buffer.getvalue()
+    assert "[bold]⟦U+001B⟧]0;t⟦U+0007⟧" in buffer.getvalue()

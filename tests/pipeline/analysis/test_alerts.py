@@ -44,6 +44,8 @@ def test_signals_that_could_not_be_told():
     found = of(["gopher"], {"gopher": {"unmeasured": {"gopher.stop_word_count": 200, "gopher.word_count": 10}}})
     assert list(found) == ["gopher.stop_word_count"]
     assert "20.0 %" in found["gopher.stop_word_count"][1]
+    found = of(["gopher"], {"gopher": {"unmeasured": {"gopher.stop_word_count": 1000}}})
+    assert found["gopher.stop_word_count"][0] == "Never told"
 
 
 def histogram_of(signal, values):
@@ -89,6 +91,12 @@ def test_a_language_that_loses_more():
     found = of(["gopher"], {}, languages=languages)
     assert list(found) == ["fr"]
     assert "most to gopher.word_count" in found["fr"][1]
+
+
+def test_documents_that_were_neither_kept_nor_dropped_are_not_lost():
+    """Their task was set aside, or the run goes on."""
+    waiting = {"read": {"documents": 5000}, "kept": {"documents": 100}, "dropped": {}}
+    assert not of(["gopher"], {}, languages={"en": language(5000, 4500), "de": waiting})
 
 
 def test_where_most_is_lost_a_language_that_keeps_a_third_of_the_mean():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.analysis.rules import first_violated, rules_of
+from pipeline.analysis.rules import rules_of
 from pipeline.config import load_config
 from stages.contract import decide
 
@@ -64,27 +64,15 @@ def test_sql_decides_as_the_contract_does(config, data):
     connection.register("signals", pa.table(columns))
     rules = rules_of(config)
     found = {rule.name: rule for rule in rules}
-    expected_first = [None] * num_rows
     for stage in config.stages:
         own = {name: columns[f"{stage.name}.{name}"] for name in stage.signals()}
-        languages = None if stage.name == "language" else columns["language.label"]
-        masks = decide(stage, own, languages)
+        masks = decide(stage, own, columns["language.label"])
         assert {f"{stage.name}.{name}" for name in masks} == {n for n in found if n.startswith(f"{stage.name}.")}
         for name, mask in masks.items():
             rule = found[f"{stage.name}.{name}"]
             rows = connection.sql(f"SELECT {rule.sql} AS dropped FROM signals").to_arrow_table()["dropped"]
             assert rows.null_count == 0
             assert rows.to_numpy().tolist() == mask.tolist(), rule.sql
-            for row in np.flatnonzero(mask) if stage.action == "drop" else ():
-                expected_first[row] = expected_first[row] if expected_first[row] is not None else rules.index(rule)
-    first = connection.sql(f"SELECT {first_violated(rules)} AS place FROM signals").to_arrow_table()["place"]
-    assert first.to_pylist() == expected_first
-
-
-def test_an_own_label_does_not_go_by_language_before_it_is_known(config):
-    """`language` itself decides before its label is among the signals."""
-    (rule,) = [rule for rule in rules_of(config) if rule.name == "language.score"]
-    assert "CASE" not in rule.sql
 
 
 def test_names_and_labels_are_quoted(config):

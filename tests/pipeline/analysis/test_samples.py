@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.analysis import labels, samples
+from pipeline.analysis.rules import distance_sql
 from pipeline.analysis.tables import open_tables
 from pipeline.analysis.texts import dropped_texts, kept_rows
 from pipeline.io import write
@@ -125,9 +126,9 @@ def test_a_sample_says_what_was_measured_beside_the_bound_that_counts(run, table
 
 def test_overrides_by_language_count(run, tables):
     rule = samples.known_rule(run, "gopher.word_count")
-    sql = samples._distance(rule, has_language=True)
+    sql = distance_sql(rule, has_language=True)
     (row,) = tables.rows(f'SELECT {sql} FROM (SELECT 7 AS "gopher.word_count", \'de\' AS "language.label")')
-    assert row == (2,)
+    assert row == (pytest.approx(0.4),)  # 2 of 5
     row = {f"gopher.{signal}": None for signal in rule.stage.signals()}
     row |= {"gopher.word_count": 7, "language.label": "de"}
     (bound,) = samples._bounds(rule.stage, row)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import duckdb
 import numpy as np
@@ -11,10 +12,11 @@ import yaml
 
 from pipeline.analysis.answers import answer
 from pipeline.analysis.histograms import by_query
+from pipeline.analysis.outcomes import RELEASED
 from pipeline.analysis.reasons import overlap, reasons
 from pipeline.analysis.rules import rules_of
 from pipeline.analysis.tables import open_tables
-from pipeline.analysis.whatif import RELEASED, flipping, what_if
+from pipeline.analysis.whatif import flipping, what_if
 from pipeline.config import load_config
 from pipeline.io.files import write_json
 from pipeline.runs import Run
@@ -24,8 +26,14 @@ from tests.corpus import WORDS, write_jsonl
 from tests.in_process import run_in_process
 
 STAGES = [
-    {"language": {"score": {"min": 0.2}}},
-    {"gopher": {"word_count": {"min": 60}, "alpha_word_ratio": {"min": 0.7}}},
+    {"language": {"score": {"min": 0.2}, "by_language": {"en": {"score": {"min": 0.3}}}}},
+    {
+        "gopher": {
+            "word_count": {"min": 60},
+            "alpha_word_ratio": {"min": 0.7},
+            "by_language": {"en": {"word_count": {"max": 155}}},
+        }
+    },
     {"repetition": {"by_language": {"de": {"duplicate_line_ratio": {"max": 0.9}}}}},
     {"c4": {"terminal_punctuation": False}},
     "fineweb",
@@ -86,6 +94,8 @@ CHANGES = [
     ["stages.language.score.min=0.6", "stages.c4.sentence_count.min=2"],
     ["stages.gopher.by_language.en.word_count.min=10"],
     ["stages.gopher.word_count.min=null"],
+    ["stages.language.by_language.en.score.min=0.6"],
+    ["stages.gopher.word_count.max=1e300"],
     ["stages.repetition.duplicate_line_ratio.max=0.05"],
     ["stages.gopher.action=annotate", "stages.repetition.action=annotate", "stages.c4.action=annotate"],
 ]
@@ -260,6 +270,37 @@ def test_the_patch_makes_the_run_that_was_promised(folder, whole):
     (folder / "patched.yaml").write_text(yaml.safe_dump(config))
     patched = run_in_process(load_config(folder / "patched.yaml"))
     assert len(kept_ids(patched)) == found.kept.value
+
+
+def test_what_a_barrier_would_say_of_the_released_is_not_known(tmp_path):
+    """Of these, the barrier drops every second one."""
+    texts = [f"{'the of and to be have with that ' * repeats}page {i // 2}" for i in range(60) for repeats in (3, 9)]
+    lines = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts)]
+    (tmp_path / "pages.jsonl").write_text("\n".join(lines))
+    config = {
+        "input": {"path": str(tmp_path / "pages.jsonl")},
+        "output": str(tmp_path / "before"),
+        "stages": [{"gopher": {"word_count": {"min": 50}}}, "exact"],
+        "execution": {"shadow_rate": 1},
+    }
+    changes = ["stages.gopher.word_count.min=10"]
+    before = run_in_process(load_config(config))
+    write_json(f"{before.path}/stats.json", standing(before))
+    after = run_in_process(load_config(config, overrides=changes, output=str(tmp_path / "after")))
+    found = what_if(before, changes)
+    assert found.not_rerun == ["exact"]
+    assert not found.kept.exact
+    assert found.kept.low <= len(kept_ids(after)) < found.kept.value <= found.kept.high
+
+
+@pytest.mark.parametrize("name", ["ru*n", "run[1]", "source=cc", "language.label=zz", "it's"])
+def test_the_path_of_a_run_says_nothing_of_its_documents(folder, whole, name):
+    (folder / "odd").mkdir(exist_ok=True)
+    for other in (name, "ruXn", "run1"):
+        shutil.copytree(whole.path, folder / "odd" / other, dirs_exist_ok=True)
+    with open_tables(Run(str(folder / "odd" / name))) as tables, open_tables(whole) as expected:
+        question = 'SELECT source, "language.label", dropped_by, count(*) FROM signals GROUP BY ALL ORDER BY ALL'
+        assert tables.rows(question) == expected.rows(question)
 
 
 def test_without_a_shadow_the_interval_is_all_there_is(folder):

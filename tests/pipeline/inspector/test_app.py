@@ -158,6 +158,8 @@ def test_what_cannot_be_seen_is_written_out_in_messages(client):
     answer = client.get("/a%00b%E2%80%AE")
     assert answer.status_code == 404
     assert "/a⟦U+0000⟧b⟦U+202E⟧ is not one" in answer.text
+    answer = client.get("/whatif?stages.gopher.by_language.%01.word_count.max=9")
+    assert "by_language.⟦U+0001⟧.word_count" in answer.text
 
 
 def test_documents_that_labels_alone_make_change_side_can_be_read(client):
