@@ -16,6 +16,7 @@ import re
 import sys
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -175,6 +176,7 @@ def target_of(run: Any, other: Any, folder: Path) -> Target:
     places = [run.path, other.path, str(ROOT), sys.prefix, sys.base_prefix, *filter(None, sys.path), "/usr/share"]
     allowed = tuple(f"{os.path.realpath(place)}" for place in places)
     loop = asyncio.new_event_loop()
+    asking = ThreadPoolExecutor(1)  # a thread of its own: where tests ran in a browser, this one has a loop already
     labels = Path(run.path, "labels.jsonl")
 
     def judge(kind: str, content: bytes) -> bool:
@@ -183,7 +185,8 @@ def target_of(run: Any, other: Any, folder: Path) -> Target:
         printed, _audited = io.StringIO(), []
         try:
             with contextlib.redirect_stderr(printed):
-                answer = loop.run_until_complete(ask(apps[kind], scope, body))
+                asked = asking.submit(lambda: loop.run_until_complete(ask(apps[kind], scope, body)))
+                answer = asked.result()
         finally:
             opened, _audited = _audited, None
         if answer.status >= 500 or printed.getvalue():
