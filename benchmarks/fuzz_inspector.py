@@ -16,6 +16,7 @@ import re
 import sys
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from urllib.parse import quote_from_bytes, unquote
 
 from benchmarks.fuzz_mutations import NASTY, Seed
 from benchmarks.fuzz_readers import ROOT, Target
+from pipeline.inspector.security import cookie_of
 
 HOST = "127.0.0.1:7707"
 TOKEN = "a-token"
@@ -174,6 +176,7 @@ def target_of(run: Any, other: Any, folder: Path) -> Target:
     places = [run.path, other.path, str(ROOT), sys.prefix, sys.base_prefix, *filter(None, sys.path), "/usr/share"]
     allowed = tuple(f"{os.path.realpath(place)}" for place in places)
     loop = asyncio.new_event_loop()
+    asking = ThreadPoolExecutor(1)  # a thread of its own: where tests ran in a browser, this one has a loop already
     labels = Path(run.path, "labels.jsonl")
 
     def judge(kind: str, content: bytes) -> bool:
@@ -182,7 +185,8 @@ def target_of(run: Any, other: Any, folder: Path) -> Target:
         printed, _audited = io.StringIO(), []
         try:
             with contextlib.redirect_stderr(printed):
-                answer = loop.run_until_complete(ask(apps[kind], scope, body))
+                asked = asking.submit(lambda: loop.run_until_complete(ask(apps[kind], scope, body)))
+                answer = asked.result()
         finally:
             opened, _audited = _audited, None
         if answer.status >= 500 or printed.getvalue():
@@ -197,7 +201,7 @@ def target_of(run: Any, other: Any, folder: Path) -> Target:
         return answer.status < 400
 
     seeds = [Seed("open", line.encode()) for line in _addresses(inspected)]
-    seeds += [Seed("token", seed.content + f"\ncookie: tamis_token={TOKEN}".encode()) for seed in seeds[::2]]
+    seeds += [Seed("token", seed.content + f"\ncookie: {cookie_of(HOST)}={TOKEN}".encode()) for seed in seeds[::2]]
     words = [value.encode() for value in (*VALUES, *NUMBERS[:12], *NAMES, "&", "=", "?", "/", "%", "..", ";", "+")]
     for seed in seeds:
         judge(seed.kind, seed.content)  # loads what is loaded late

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 import pipeline
@@ -112,7 +113,7 @@ def _times(content: Any, factor: float) -> Any:
 
 def ask(question: str, path: str) -> None:
     """Answer one question and print its seconds and the peak of memory in MB."""
-    from pipeline.analysis.histograms import by_query
+    from pipeline.analysis.histograms import histogram_of
     from pipeline.analysis.reasons import overlap, reasons
     from pipeline.analysis.samples import dropped
     from pipeline.analysis.tables import open_tables
@@ -137,7 +138,7 @@ def ask(question: str, path: str) -> None:
         elif question == "documents that a rule dropped":
             assert len(dropped(run, tables, "gopher.word_count", 20)) == 20
         else:
-            by_query(tables, "gopher.word_count", edges=EDGES, language="en")
+            histogram_of(tables, "gopher.word_count", EDGES, "en")
     print(json.dumps({"seconds": time.perf_counter() - start, "peak": _peak_mb()}))
 
 
@@ -147,7 +148,7 @@ def _peak_mb() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
-EDGES = [20.0, 50.0, 100.0, 1000.0]
+EDGES = np.array([20.0, 50.0, 100.0, 1000.0])
 QUESTIONS = (
     "what-if, tighter",
     "what-if, looser",

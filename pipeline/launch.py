@@ -194,8 +194,6 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
         for phase in plan.outputs:
             if before["fingerprints"].get(phase.name) != phase.fingerprint:
                 _forget(path, phase)
-        if plan.tokens is None:
-            remove_folder(f"{path}/{pack.FOLDER}")
     forget_failures(path, plan)
     remove(f"{path}/{CANCEL}")
     remove_parts(path)
@@ -212,6 +210,8 @@ def _prepare(path: str, config: Config, manifest: Manifest, plan: Plan) -> Run:
             "index": _index_of(path, plan),
         },
     )
+    if plan.tokens is None:  # not before `run.json` says so: a launch of the config before would miss them
+        remove_folder(f"{path}/{pack.FOLDER}")
     return Run(path)
 
 

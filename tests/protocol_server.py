@@ -30,7 +30,8 @@ class Unreliable:
         method = environ["REQUEST_METHOD"]
         with self.lock:
             self.requests[method] += 1
-            fault = self.rng.random() < self.rate and self.rng.choice(["503", "500", "cut"])
+            kinds = ["503", "500", "cut"] if method == "GET" else ["503", "500"]
+            fault = self.rng.random() < self.rate and self.rng.choice(kinds)
         if fault in ("503", "500"):
             self.faults[fault] += 1
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -38,7 +39,7 @@ class Unreliable:
             start_response(reason, [("Content-Length", "0"), ("Content-Type", "application/xml")])
             return [b""]
         body = self.application(environ, start_response)
-        if fault == "cut" and method == "GET":
+        if fault == "cut":
             content = b"".join(body)
             if len(content) > 1:
                 self.faults[fault] += 1

@@ -13,7 +13,7 @@ from pipeline.analysis.samples import Sample, of_addresses
 from pipeline.analysis.tables import Tables
 from pipeline.curves import Setting, describe
 from pipeline.runs import Run
-from stages.contract import Deduplication
+from stages.contract import Deduplication, Map, Stage
 from stages.evidence import Located
 
 MAX_WORDS = 5000
@@ -62,23 +62,46 @@ def _clusters(tables: Tables, stage: str) -> str:
 
 
 def members(
-    run: Run, tables: Tables, stage: str, kept: int, limit: int = 20, kept_run: str | None = None
+    run: Run,
+    tables: Tables,
+    stage: str,
+    kept: int,
+    limit: int = 20,
+    kept_run: str | None = None,
+    named: int | None = None,
 ) -> list[tuple[Sample, float | None]]:
     """Documents of a cluster, the one that is kept of it first, with their similarity to it.
 
     Args:
         kept_run: the earlier run that has the kept document; then `kept` is its address there, and it is not among
             the members.
+        named: a member that comes next, so that it is among the first `limit`.
     """
     dataset = run.duplicates(stage)
     similarity = "similarity" if "similarity" in dataset.schema.names else "NULL"
+    first = [kept if kept_run is None else None, named]
+    order = [*(f"address <> {int(one)}" for one in first if one is not None), "address"]
     rows = tables.rows(
         f"SELECT address, {similarity} FROM {tables.table(dataset)} WHERE kept = {int(kept)} "
-        f"AND kept_run IS NOT DISTINCT FROM ? ORDER BY address <> {int(kept)}, address LIMIT {int(limit)}",
+        f"AND kept_run IS NOT DISTINCT FROM ? ORDER BY {', '.join(order)} LIMIT {int(limit)}",
         [kept_run],
     )
     told = {int(address): value for address, value in rows}
     return [(sample, told[sample.address]) for sample in of_addresses(run, tables, list(told))]
+
+
+def rewritten_later(run: Run, stage: str) -> list[str]:
+    """The stages after that of a cluster which rewrite text: a kept document went through them, a copy that the stage
+    dropped did not."""
+    names = [one.name for one in run.config.stages]
+    return [one.name for one in run.config.stages[names.index(stage) + 1 :] if _may_rewrite(one)]
+
+
+def _may_rewrite(stage: Stage) -> bool:
+    from stages.dedup.boilerplate import Lines
+    from stages.dedup.substring import Substring
+
+    return isinstance(stage, (Map, Lines, Substring))
 
 
 def difference(kept: str, copy: str) -> list[tuple[str, str]]:

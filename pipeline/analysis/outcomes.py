@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.analysis.languages import is_of
 from pipeline.analysis.rules import Rule, distance_sql, rules_of
 from pipeline.analysis.tables import Tables, literal, quoted
 from pipeline.config import LANGUAGE, Config
@@ -151,7 +152,7 @@ class Query:
         order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END, address" if near else "address"
         mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]
         could = f"({self.touched}) AND (dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, mine))}))"
-        by_language = "" if language is None else f" AND {quoted(LANGUAGE)} = {literal(language)}"
+        by_language = "" if language is None else f" AND {is_of(language)}"
         rows = self.tables.rows(
             f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals "
             f"WHERE {could}{by_language}) WHERE (dropped_by IS NULL) <> (now = {FAR}) "

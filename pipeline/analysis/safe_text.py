@@ -7,7 +7,7 @@ writing (the "Trojan source" of Boucher and Anderson 2021), characters without w
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from stages.evidence import Span
 
@@ -17,6 +17,15 @@ _BLANK = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")
 """Letters and marks that no font draws."""
 _JOINERS = {"\u200c", "\u200d"}
 """Letters of Persian, Hindi and emoji are joined by these; they stay between two visible characters."""
+_EMOJI = set("#*0123456789\u203c\u2049\u2139\u3030")
+"""Characters that are no symbols and have a form as an emoji."""
+_SELECTORS: tuple[tuple[frozenset[str], Callable[[str], bool]], ...] = (
+    (frozenset(map(chr, range(0xFE00, 0xFE10))), lambda before: before in _EMOJI or _is_symbol(before)),
+    (frozenset("\u180b\u180c\u180d\u180f"), lambda before: "\u1820" <= before <= "\u18aa"),
+    (frozenset(map(chr, range(0xE0100, 0xE01F0))), lambda before: False),
+)
+"""Marks that choose a form of the character before them, and after which ones they stay: a symbol, a letter of
+Mongolian. Others could carry a text that nobody sees, a byte each."""
 LIMIT = 4000
 _CONTEXT = 200
 
@@ -25,16 +34,23 @@ def visible(text: str) -> str:
     """The text with every character that cannot be seen written out: `⟦U+202E⟧`. Not HTML: `<` stays `<`."""
     if text.isascii() and text.isprintable():
         return text
-    shown = [_is_shown(character) for character in text]
+    shown = [_is_shown(character, before) for before, character in zip(f" {text}", text, strict=False)]
     return "".join(
         character if shown[place] or _joins(character, shown[place - 1 : place + 2 : 2], place) else _written(character)
         for place, character in enumerate(text)
     )
 
 
-def _is_shown(character: str) -> bool:
+def _is_shown(character: str, before: str) -> bool:
+    for selectors, selects in _SELECTORS:
+        if character in selectors:
+            return selects(before)
     hidden = unicodedata.category(character) in _HIDDEN or character in _BLANK
     return character in _PLAIN or not hidden
+
+
+def _is_symbol(character: str) -> bool:
+    return unicodedata.category(character)[0] == "S"
 
 
 def _joins(character: str, sides: Sequence[bool], place: int) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.analysis.languages import is_of
 from pipeline.analysis.rules import Rule, distance_sql, rules_of
-from pipeline.analysis.tables import Tables, literal, quoted
+from pipeline.analysis.tables import Tables, literal
 from pipeline.analysis.texts import dropped_texts, kept_rows
 from pipeline.config import LANGUAGE
 from pipeline.runs import Run
@@ -91,7 +92,7 @@ def _addresses(
     if language is not None:
         if not tables.has(LANGUAGE):
             raise ConfigError("this run tells no languages: it has no stage `language`")
-        where += f" AND {quoted(LANGUAGE)} = {literal(language)}"
+        where += f" AND {is_of(language)}"
     distance = distance_sql(rule, tables.has(LANGUAGE)) if rule is not None else None
     order = "address" if distance is None else f"{distance} NULLS LAST, address"
     rows = tables.rows(f"SELECT address FROM signals WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 STATIC = Path(__file__).with_name("static")
+TEMPLATES = Path(__file__).with_name("templates")
 SHARED = Path(__file__).parents[1] / "report" / "templates"
 FILES = {
     "inspector.js": (STATIC, "text/javascript"),
@@ -144,12 +145,12 @@ def _view(request: Request) -> View:
 
 
 def _render(request: Request, template: str, **context: Any) -> str:
-    from pipeline.inspector.rendering import environment
+    from pipeline.report.page import environment
 
     inspected: Inspected = request.app.state.inspected
     page = request.path_params.get("page", "overview")
     return (
-        environment()
+        environment(TEMPLATES)
         .get_template(template)
         .render(inspected=inspected, pages=pages_of(inspected), page=page, query=request.url.query, **context)
     )

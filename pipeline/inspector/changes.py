@@ -7,22 +7,26 @@ An empty value lifts the bound; one that the run has already is no change.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import yaml
 
-from pipeline.config import Config, dump_config
+from pipeline.config import Config
 from pipeline.inspector.page import Asked
 from pipeline.yaml_lines import parse
 
 PREFIX = "stages."
+ABSENT: Final = object()
+"""Unlike null, which lifts a bound, no value at all."""
 
 
 def changes_of(asked: Asked, config: Config) -> list[str]:
     """What an address changes, as `--set` writes it; the last of several values counts."""
     wanted = {key: value.strip() or "null" for key, value in asked.query if key.startswith(PREFIX)}
-    return [f"{path}={value}" for path, value in wanted.items() if _parsed(value) != value_at(config, path)]
+    told = {path: _parsed(value) for path, value in wanted.items()}
+    return [f"{path}={value}" for path, value in wanted.items() if told[path] != _before(config, path, told)]
 
 
 def query_of(changes: list[str], **more: str) -> str:
@@ -35,12 +39,20 @@ def query_of(changes: list[str], **more: str) -> str:
 
 
 def value_at(config: Config, path: str) -> Any:
-    """What the run has at a path; None where there is nothing."""
+    """What the run has at a path; where a language, or another label, has no bound of its own, the stage's."""
+    return _before(config, path, {})
+
+
+def _before(config: Config, path: str, told: Mapping[str, Any]) -> Any:
+    """What counts at a path if it is not changed, but others are; ABSENT where there is nothing."""
     _, name, *keys = path.split(".")
-    dumped = {key: fields for stage in dump_config(config)["stages"] for key, fields in stage.items()}
-    found: Any = next((fields for fields in dumped.values() if fields["name"] == name), {})
+    stage = next((found for found in config.stages if found.name == name), None)
+    found: Any = stage.model_dump(mode="json") if stage else ABSENT
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
+        found = found.get(key, ABSENT) if isinstance(found, dict) else ABSENT
+    if found is ABSENT and stage and len(keys) > 2 and keys[0] in ("by_language", *stage.own_overrides):
+        own = ".".join(["stages", name, *keys[2:]])
+        return told[own] if own in told else _before(config, own, {})
     return found
 
 

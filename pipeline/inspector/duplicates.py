@@ -35,6 +35,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "kept_run": None,
         "pair": None,
         "curve": None,
+        "rewritten_later": found_in.rewritten_later(run, name),
     }
     context |= {"kept": asked.text("kept"), "similarities": None}
     banding = found_in.banding(run, name)
@@ -60,12 +61,23 @@ def _cluster(
     """A cluster, and one of its members beside the document that is kept."""
     kept = asked.integer("kept", 0, 0, 2**64 - 1)
     kept_run = asked.text("kept_run") or None
-    members = found_in.members(inspected.run, inspected.tables, name, kept, LARGEST, kept_run)
-    first = next((one for one, _ in members if one.address == kept), None)
-    others = [one for one, _ in members if one.address != kept]
-    chosen = asked.integer("member", others[0].address if others else 0, 0, 2**64 - 1)
-    other = next((one for one in others if one.address == chosen), None)
-    context |= {"members": members, "kept": kept, "chosen": chosen, "kept_run": kept_run}
+    named = asked.integer("member", 0, 0, 2**64 - 1) if asked.text("member") else None
+    members = found_in.members(inspected.run, inspected.tables, name, kept, LARGEST, kept_run, named)
+    if not members:
+        raise ConfigError(f"{name} has no cluster of which {kept} is kept{f' in {kept_run}' if kept_run else ''}")
+    here = kept if kept_run is None else None  # addresses of another run are others'
+    first = next((one for one, _ in members if one.address == here), None)
+    others = [one for one, _ in members if one.address != here]
+    other = next((one for one in others if named is None or one.address == named), None)
+    if named not in (None, here) and other is None:
+        raise ConfigError(f"the document at {named} is not in this cluster")
+    context |= {
+        "members": members,
+        "kept": kept,
+        "here": here,
+        "chosen": other.address if other else None,
+        "kept_run": kept_run,
+    }
     rows = [{"address": one.address, "id": one.id, "similarity": similarity} for one, similarity in members]
     schema = pa.schema([("address", pa.uint64()), ("id", pa.string()), ("similarity", pa.float64())])
     found["members"] = pa.Table.from_pylist(rows, schema)

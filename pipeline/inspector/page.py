@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -105,9 +104,6 @@ class Asked:
     def text(self, name: str, default: str = "") -> str:
         return next((value for key, value in self.query if key == name and value != ""), default)
 
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.query if key == name and value != ""]
-
     def choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         """One of several; the first one unless it is said."""
         value = self.text(name, default if default is not None else next(iter(choices), ""))
@@ -120,19 +116,12 @@ class Asked:
         return self.choice(name, list(choices), "") or None
 
     def integer(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.number(name)
-        if value is None:
-            return default
-        return int(min(max(value, low), high))
-
-    def number(self, name: str) -> float | None:
+        """A whole number, or the nearest one that is allowed; addresses have more digits than a float."""
         written = self.text(name)
         if not written:
-            return None
+            return default
         try:
-            value = float(written)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
-            raise ConfigError(f"{name}={written}: write a number")
-        return value
+            value = int(written)
+        except ValueError as error:
+            raise ConfigError(f"{name}={written}: write a whole number") from error
+        return min(max(value, low), high)

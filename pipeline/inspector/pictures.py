@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,8 @@ def axis_of(edges: npt.NDArray[np.float64], counts: npt.NDArray[np.int64], marks
         low = 0.0
     positive = [float(edges[i]) for i in filled if i < len(edges) and edges[i] > 0]
     logarithmic = low >= 0 and high > WIDE and high / min(positive, default=high) > WIDE
-    return Axis(low, high * 1.05 if high > low else low + 1.0, logarithmic)
+    is_wide = high - low >= sys.float_info.min  # else there is too little to divide by
+    return Axis(low, high + abs(high) * 0.05 if is_wide else low + 1.0, logarithmic)
 
 
 def bars_of(

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pipeline.analysis import labels
 from pipeline.analysis import samples as found_in
+from pipeline.analysis.languages import languages_of
 from pipeline.analysis.rules import rules_of
 from pipeline.analysis.safe_text import segments
 from pipeline.analysis.samples import Sample
@@ -24,7 +25,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
     rules = [rule.name for rule in rules_of(run.config)]
     changes = changes_of(asked, run.config)
     kind = asked.choice("kind", KINDS, "flipping" if changes else "dropped")
-    languages = [label for label in inspected.stats.get("languages", {}) if label]
+    languages = languages_of(inspected.stats)
     language = asked.optional("language", languages)
     dropped = inspected.dropped_counts
     rule = asked.optional("rule", {**dict.fromkeys(rules), **dropped})
@@ -40,7 +41,8 @@ def view(inspected: Inspected, asked: Asked) -> View:
     elif kind == "one":
         found = found_in.of_addresses(run, tables, [asked.integer("address", 0, 0, 2**64 - 1)])
     else:
-        flips = {flip.address: flip for flip in flipping(run, changes, tables, PAGE, offset)} if changes else {}
+        sides = flipping(run, changes, tables, PAGE, offset, language=language) if changes else []
+        flips = {flip.address: flip for flip in sides}
         found = found_in.of_addresses(run, tables, list(flips))
     context = {
         "kind": kind,

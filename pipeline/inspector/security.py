@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-COOKIE = "tamis_token"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -75,8 +74,9 @@ class Guard:
     def knows(self, host: str) -> bool:
         """Whether a `Host` header names this app; when it listens everywhere, any IP address of a machine does."""
         try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+            parts = urlsplit(f"//{host}")
+            name, _ = parts.hostname or "", parts.port
+        except ValueError:  # also of a port that is none
             return False
         return name in self.names or ("*" in self.names and _is_ip(name))
 
@@ -84,7 +84,7 @@ class Guard:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         given = [
             request.query_params.get("token", ""),
-            request.cookies.get(COOKIE, ""),
+            request.cookies.get(cookie_of(request.headers.get("host", "")), ""),
             bearer if scheme.lower() == "bearer" else "",
         ]
         return any(secrets.compare_digest(one.encode(), self.token.encode()) for one in given)
@@ -96,8 +96,15 @@ class Guard:
         there = request.url.remove_query_params("token")
         path = "/" + there.path.lstrip("/")  # `//elsewhere` would be another machine
         answer = RedirectResponse(f"{path}?{there.query}" if there.query else path, status_code=303)
-        answer.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+        name = cookie_of(request.headers.get("host", ""))
+        answer.set_cookie(name, self.token, httponly=True, samesite="strict")
         return answer
+
+
+def cookie_of(host: str) -> str:
+    """The name of the cookie with the token. Browsers keep cookies by machine, whatever the port; with the port in
+    their names, several inspectors there, or behind tunnels, leave each other's alone."""
+    return f"tamis_token_{urlsplit(f'//{host}').port or 80}"
 
 
 def allowed_names(host: str) -> frozenset[str]:

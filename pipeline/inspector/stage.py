@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.analysis.histograms import by_query
+from pipeline.analysis.histograms import histogram_of
+from pipeline.analysis.languages import is_of, languages_of
 from pipeline.analysis.rules import Rule, rules_of
-from pipeline.analysis.tables import literal, quoted
 from pipeline.analysis.whatif import WhatIf, what_if
 from pipeline.config import LANGUAGE, Config, dump_config, load_config
 from pipeline.histograms import dense, edges, is_numeric
 from pipeline.inspector.changes import changes_of, query_of
 from pipeline.inspector.page import Asked, Inspected, View
 from pipeline.inspector.pictures import HEIGHT, WIDTH, axis_of, bars_of
+from pipeline.stats import UNKNOWN
 from stages.contract import Bounds, Stage
 
 IDS = ("_of", "_in")
@@ -42,7 +43,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "change_query": query_of(changes),
         "definition": type(stage).model_fields[signal].description if signal else "",
         "unit": stage.signals()[signal].unit if signal else "",
-        "languages": [label for label in inspected.stats.get("languages", {}) if label],
+        "languages": languages_of(inspected.stats),
         "language": None,
     }
     tables = {"rules": _rules(stage, counts)}
@@ -108,11 +109,12 @@ def _one(
     if language is None:
         counts = dense(len(limits), _recorded(inspected, stage, signal))
     else:
-        counts = by_query(inspected.tables, name, edges=limits, language=language).counts
+        counts = histogram_of(inspected.tables, name, limits, language)
     bounds, was = bounds_of(changed, signal, language), bounds_of(stage, signal, language)
     axis = axis_of(limits, counts, [*was.values(), *bounds.values()])
     logarithmic = asked.choice("height", ["linear", "logarithmic"]) == "logarithmic"
-    path = f"stages.{stage.name}." + (f"by_language.{language}." if language else "") + signal
+    has_own = language not in (None, UNKNOWN)  # documents without a language follow the bounds of the stage
+    path = f"stages.{stage.name}." + (f"by_language.{language}." if has_own else "") + signal
     context |= {
         "language": language,
         "knows_language": stage_knows_language(config, stage),
@@ -158,7 +160,7 @@ def violations(inspected: Inspected, configs: list[Config], name: str, language:
         next((rule for rule in rules_of(config) if rule.name == name), None) for config in configs
     ]
     sums = ", ".join(f"count(*) FILTER ({rule.sql if rule else 'FALSE'})" for rule in rules)
-    where = "" if language is None else f" WHERE {quoted(LANGUAGE)} = {literal(language)}"
+    where = "" if language is None else f" WHERE {is_of(language)}"
     (row,) = inspected.tables.rows(f"SELECT {sums} FROM signals{where}")
     return [int(number) for number in row]
 

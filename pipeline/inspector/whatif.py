@@ -7,10 +7,11 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.analysis.whatif import WEIGHTS, WhatIf, what_if
-from pipeline.config import dump_config, load_config
-from pipeline.inspector.changes import changes_of, query_of
+from pipeline.config import Config, dump_config, load_config
+from pipeline.inspector.changes import changes_of, query_of, value_at
 from pipeline.inspector.page import Asked, Inspected, View
 from pipeline.inspector.stage import group_table
+from pipeline.yaml_lines import parse
 from stages.contract import Allowed, Bounds, Flag, Stage
 
 
@@ -23,7 +24,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "weight": weight,
         "changes": changes,
         "change_query": query_of(changes),
-        "forms": [_form(old, new, changes) for old, new in zip(config.stages, after.stages, strict=True)],
+        "forms": [_form(config, old, new, changes) for old, new in zip(config.stages, after.stages, strict=True)],
         "outcome": None,
     }
     tables: dict[str, pa.Table] = {}
@@ -54,7 +55,7 @@ def funnel_table(outcome: WhatIf) -> pa.Table:
     )
 
 
-def _form(old: Stage, new: Stage, changes: list[str]) -> dict[str, Any]:
+def _form(config: Config, old: Stage, new: Stage, changes: list[str]) -> dict[str, Any]:
     """The fields of a stage that may be tried: one number for each end of a bound, labels and flags as written."""
     fields = [_field(old, name, "action", old.action, new.action, "") for name in ("action",)]
     for name, rule in new.decisions().items():
@@ -67,14 +68,23 @@ def _form(old: Stage, new: Stage, changes: list[str]) -> dict[str, Any]:
         elif isinstance(rule, Allowed) and isinstance(was, Allowed):
             fields.append(_field(old, name, name, _listed(was), _listed(rule), ""))
     fields += [
-        {"path": path, "signal": path.split(".", 2)[2], "end": "", "was": None, "value": value, "kind": "text"}
-        for path, value in (change.split("=", 1) for change in changes)
+        _further(config, old, path, text)
+        for path, text in (change.split("=", 1) for change in changes)
         if path.startswith(f"stages.{old.name}.") and path not in {field["path"] for field in fields}
     ]
     rows: dict[str, list[dict[str, Any]]] = {}
     for field in fields:
         rows.setdefault(field["signal"], []).append(field)
     return {"name": old.name, "rows": rows, "changed": any(c.startswith(f"stages.{old.name}.") for c in changes)}
+
+
+def _further(config: Config, stage: Stage, path: str, text: str) -> dict[str, Any]:
+    """A change of what has no field of its own: of a language's bound, or of a whole one."""
+    place = path.split(".", 2)[2]
+    signal, _, end = place.rpartition(".")
+    if end in ("min", "max"):
+        return _field(stage, place, signal, value_at(config, path), parse(text), end)
+    return _field(stage, place, place, None, None if text == "null" else text, "")
 
 
 def _field(stage: Stage, path: str, signal: str, was: Any, value: Any, end: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 
 from pipeline.io.files import AtomicFile, Source
+from pipeline.io.footer import read_footer
 from stages.errors import RunError
 
 ROW_GROUP_BYTES = 32 << 20
 ROW_GROUP_ROWS = 1 << 17
+SMALL_BYTES = 1 << 20
 COMPRESSION_LEVEL = 3
 FOR_READERS: dict[str, Any] = {"compression": "zstd", "compression_level": COMPRESSION_LEVEL}
 FOR_TASKS: dict[str, Any] = {"compression": "lz4"}
@@ -109,17 +113,25 @@ class ParquetSink:
 
 @contextmanager
 def open_written(root: str, file: Written) -> Iterator[pq.ParquetFile]:
-    """A file that a task wrote; the checksum of every page is verified as it is read.
+    """A file that a task wrote. A small one is read at once and its checksum verified; of a larger one, that of every
+    page as it is read, and its footer, which has none, has to make sense.
 
     Raises RunError for a damaged one, also while it is being read.
     """
     path = f"{root}/{file.path}"
     try:
         with Source(path) as stream:
-            yield pq.ParquetFile(stream, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+            whole = _verified(stream.read(), file) if file.bytes <= SMALL_BYTES else stream
+            yield pq.ParquetFile(whole, metadata=read_footer(whole), page_checksum_verification=True)
+    except (pa.ArrowException, OSError, KeyError) as error:  # KeyError: a column has another name
         phase = "/".join([root, *file.path.split("/")[:2]])
         raise RunError(f"{path} is damaged: {error}; delete {phase} to have that phase done again") from error
+
+
+def _verified(content: bytes, file: Written) -> io.BytesIO:
+    if xxhash.xxh3_128_hexdigest(content) != file.checksum:
+        raise pa.ArrowInvalid("its checksum is not the one on record")
+    return io.BytesIO(content)
 
 
 def _row_bytes(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

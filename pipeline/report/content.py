@@ -15,14 +15,12 @@ from pipeline.analysis.funnel import Group, Step, count_tokens, funnel, groups
 from pipeline.analysis.reasons import Overlap, Reason, overlap, reasons
 from pipeline.analysis.rules import rules_of
 from pipeline.analysis.tables import Tables
+from pipeline.analysis.times import StageTime, Task, stage_times, task_times
 from pipeline.runs import Run
-from pipeline.stats import MANY, UNKNOWN, Stats, dropped
-from stages.errors import TamisError
+from pipeline.stats import MANY, UNKNOWN, Stats, dropped, dropped_as_read
 
 GROUPS_SHOWN = 30
 HEAT_RULES = 15
-STRAGGLES, LEAST_SECONDS = 2.0, 1.0
-"""A task that took more times the median of its phase, and longer, is a straggler."""
 SLOW_TASKS = 10
 MARKS = 200
 """Tasks of a phase that are drawn, about."""
@@ -47,7 +45,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule's three numbers, by weight; of a run without tables *here* alone is known."""
+    """A rule's three numbers, by weight, bytes as they were read; of a run without tables *here* alone is known."""
 
     name: str
     here: Mapping[str, int]
@@ -87,31 +85,6 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Task:
-    phase: str
-    rank: int
-    seconds: float
-    times_median: float
-    peak_bytes: int | None
-
-    @property
-    def straggles(self) -> bool:
-        return self.times_median > STRAGGLES and self.seconds > LEAST_SECONDS
-
-
-@dataclass(frozen=True)
-class StageTime:
-    """What a stage took of all workers together."""
-
-    stage: str
-    seconds: float
-    share: float
-    share_of_most: float
-    documents_per_s: float | None
-    megabytes_per_s: float | None
-
-
-@dataclass(frozen=True)
 class Content:
     """All sections but those that show signals and texts."""
 
@@ -143,7 +116,8 @@ def gather(run: Run, stats: Stats, tables: Tables | None) -> Content:
     by_weight = {weight: reasons(tables, weight) for weight in ("documents", "bytes")} if tables else {}
     heat = _heat(overlap(tables, HEAT_RULES)) if tables else None
     tongues, places = groups(stats, "languages"), groups(stats, "sources")
-    phases, tasks = _times(run)
+    timed = task_times(run)
+    tasks = sorted((task for found in timed.values() for task in found), key=lambda task: -task.seconds)[:SLOW_TASKS]
     return Content(
         _verdict(run, stats, steps, heat),
         _by_kind(alerts(run, by_weight.get("documents", ()), stats)),
@@ -156,8 +130,8 @@ def gather(run: Run, stats: Stats, tables: Tables | None) -> Content:
         len(tongues),
         len(places),
         _folder([group.label for group in places]),
-        _stage_times(stats),
-        phases,
+        stage_times(stats),
+        _phases(timed),
         tasks,
         max([task.seconds for task in tasks], default=0.0) or 1.0,
         yaml.safe_dump(run.description["config"], sort_keys=False, allow_unicode=True, width=100),
@@ -186,7 +160,8 @@ def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -
     kept = dict(steps[-1].left)
     done = run.state == "done"
     if not done:
-        kept = {weight: total - sum(lost[weight] for lost in dropped(stats).values()) for weight, total in read.items()}
+        gone = [sum(one) for one in zip(*dropped_as_read(stats).values(), strict=True)] or [0, 0]
+        kept = {weight: read[weight] - lost for weight, lost in zip(read, gone, strict=True)}
     if "tokens" in kept:
         read["tokens"] = steps[0].came["tokens"]
     known = run.description
@@ -208,7 +183,7 @@ def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -
 
 def _rules(run: Run, stats: Stats, by_weight: Mapping[str, Sequence[Reason]]) -> list[Rule]:
     """Rules that drop something, or would if they were alone; most documents first."""
-    here = dropped(stats)
+    here = dropped_as_read(stats)
     asked = {rule.name: rule for rule in rules_of(run.config) if rule.drops}
     told = {weight: {reason.rule: reason for reason in found} for weight, found in by_weight.items()}
     found = []
@@ -216,14 +191,14 @@ def _rules(run: Run, stats: Stats, by_weight: Mapping[str, Sequence[Reason]]) ->
         mine = {weight: reasons_[name] for weight, reasons_ in told.items() if name in reasons_}
         rule = Rule(
             name,
-            {weight: here.get(name, {}).get(weight, 0) for weight in ("documents", "bytes")},
+            dict(zip(("documents", "bytes"), here.get(name, (0, 0)), strict=True)),
             {weight: reason.alone for weight, reason in mine.items()},
             {weight: reason.only for weight, reason in mine.items()},
             name not in asked or _is_rerun(asked[name]),
         )
         if rule.here["documents"] or (mine and mine["documents"].alone.value):
             found.append(rule)
-    return sorted(found, key=lambda rule: -rule.here["documents"])
+    return sorted(found, key=lambda rule: (-rule.here["documents"], rule.name))
 
 
 def _is_rerun(rule: Any) -> bool:
@@ -241,51 +216,8 @@ def _heat(found: Overlap) -> Heat:
     return Heat(found.rules, shares, found.sampled, found.dropped)
 
 
-def _stage_times(stats: Stats) -> list[StageTime]:
-    spent = {name: float(counts["seconds"]) for name, counts in stats["stages"].items()}
-    total, most = sum(spent.values()), max(spent.values(), default=0.0)
-    found = []
-    for name, seconds in spent.items():
-        counts = stats["stages"][name]
-        documents, megabytes = (counts["documents_in"], counts["bytes_in"] / 1e6) if seconds else (None, None)
-        found.append(
-            StageTime(
-                name,
-                seconds,
-                seconds / total if total else 0.0,
-                seconds / most if most else 0.0,
-                documents / seconds if documents else None,
-                megabytes / seconds if megabytes else None,
-            )
-        )
-    return found if total else []
-
-
-def _times(run: Run) -> tuple[list[Phase], list[Task]]:
-    """Every phase whose tasks say how long they took, and the slowest tasks of all."""
-    phases: list[Phase] = []
-    tasks: list[Task] = []
-    try:
-        planned = run.plan.phases
-    except TamisError:
-        return [], []
-    for phase in planned:
-        timed = [
-            (_seconds(record.stats), record.rank, record.stats.get("peak_memory_bytes"))
-            for record in run.records(phase)
-        ]
-        if not timed:
-            continue
-        found = Phase(phase.name, sorted(one[0] for one in timed), max(one[2] or 0 for one in timed))
-        phases.append(found)
-        tasks += [
-            Task(phase.name, rank, seconds, seconds / found.median if found.median else 1.0, peak)
-            for seconds, rank, peak in timed
-        ]
-    return phases, sorted(tasks, key=lambda task: -task.seconds)[:SLOW_TASKS]
-
-
-def _seconds(stats: Mapping[str, Any]) -> float:
-    """What a task took; of tasks that do not say, what their stages took."""
-    own = [float(value) for key, value in stats.items() if key.endswith("_seconds") and key != "statistics_seconds"]
-    return sum(own) or sum(float(one.get("seconds", 0)) for one in stats.get("stages", {}).values())
+def _phases(timed: Mapping[str, Sequence[Task]]) -> list[Phase]:
+    return [
+        Phase(name, [task.seconds for task in tasks], max(task.peak_bytes or 0 for task in tasks))
+        for name, tasks in timed.items()
+    ]

@@ -7,6 +7,7 @@ language of two hundred documents is as tall as one of a million. No step lies o
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -103,7 +104,7 @@ def _axis(samples: Sequence[Numbers], marks: Sequence[float], whole: bool) -> Ax
         low = 0.0
     middle = min([float(np.median(values)) for values in samples], default=high)
     logarithmic = low >= 0 and high > WIDE * max(middle, 1.0)
-    if high <= low:
+    if high - low < sys.float_info.min:  # too little to divide by
         return Axis(low, low + 1.0, False)
     high += whole  # the last number is as wide as the others
     low -= (high - low) * (MARGIN - 1) if low else 0.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.analysis import duplicates, samples
+from pipeline.analysis.meanings import epsilon_curve
 from pipeline.analysis.safe_text import redact, segments, visible
 from pipeline.analysis.samples import Bound, Sample
 from pipeline.analysis.tables import Tables
@@ -64,6 +65,8 @@ class Clusters:
     """What other settings would remove: epsilon, documents, whether it is the one in use; of `semantic`."""
     pair: tuple[str, str, Pieces, Pieces] | None
     """The kept document and a copy: ids, and texts with what the other one has not."""
+    rewritten_later: Sequence[str]
+    """Stages through which the kept document of the pair went and the copy did not."""
 
 
 def dropped_samples(run: Run, tables: Tables, rules: Sequence[str], redacted: bool) -> list[Dropped]:
@@ -109,7 +112,7 @@ def clusters(run: Run, tables: Tables, *, with_texts: bool, redacted: bool) -> l
         sizes = [(row["size"], row["clusters"]) for row in duplicates.size_curve(tables, name).to_pylist()]
         largest = duplicates.largest(tables, name, CLUSTERS_SHOWN)
         banding = duplicates.banding(run, name)
-        pair = _pair(run, tables, name, [one.kept for one in largest], redacted) if with_texts else None
+        here = [one.kept for one in largest if one.kept_run is None] if with_texts else []
         found.append(
             Clusters(
                 name,
@@ -119,22 +122,20 @@ def clusters(run: Run, tables: Tables, *, with_texts: bool, redacted: bool) -> l
                 sum(size * number for size, number in sizes),
                 _curve(banding),
                 banding["half_found_at"] if banding else None,
-                _epsilons(run, tables, name),
-                pair,
+                _epsilons(tables, name),
+                _pair(run, tables, name, here, redacted),
+                duplicates.rewritten_later(run, name),
             )
         )
     return found
 
 
-def _epsilons(run: Run, tables: Tables, name: str) -> list[tuple[float, int, bool]]:
+def _epsilons(tables: Tables, name: str) -> list[tuple[float, int, bool]]:
     from stages.dedup.semantic import Semantic
 
-    stage = next(found for found in run.config.stages if found.name == name)
-    if not isinstance(stage, Semantic):
-        return []
-    sums = ", ".join(f"count(*) FILTER ((removed_at & {1 << n}) <> 0)" for n in range(len(stage.all_epsilons)))
-    (row,) = tables.rows(f"SELECT {sums} FROM {tables.table(run.duplicates(name))}")
-    return [(epsilon, int(n), epsilon == stage.epsilon) for epsilon, n in zip(stage.all_epsilons, row, strict=True)]
+    stage = next(found for found in tables.run.config.stages if found.name == name)
+    rows = epsilon_curve(tables, name).to_pylist() if isinstance(stage, Semantic) else []
+    return [(row["epsilon"], row["removed"], row["in_use"]) for row in rows]
 
 
 def _curve(banding: dict[str, Any] | None) -> Points | None:

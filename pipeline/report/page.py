@@ -27,12 +27,12 @@ DASH = "–"
 
 
 @cache
-def environment() -> Environment:
-    """Everything is escaped, and a name that nobody gave is an error."""
+def environment(*folders: Path) -> Environment:
+    """Templates of some folders, and the report's. Everything is escaped, and a name that nobody gave is an error."""
     import jinja2
 
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -43,6 +43,7 @@ def environment() -> Environment:
         "amount": amount,
         "broken": broken,
         "count": count,
+        "estimate": estimate,
         "plain": plain,
         "prose": prose,
         "duration": took,
@@ -50,6 +51,7 @@ def environment() -> Environment:
         "range": interval,
         "ratio": ratio,
         "redact": redact,
+        "signed": signed,
         "value": value,
         "visible": visible,
     }
@@ -104,6 +106,17 @@ def interval(found: Estimate, weight: str) -> str:
     return f"{amount(found.low, weight)} – {amount(found.high, weight)}"
 
 
+def estimate(found: Estimate) -> str:
+    """`140`, or `140 (120 – 160)` if it is not exact, in full."""
+    shown = count(found.value)
+    return shown if found.exact else f"{shown} ({interval(found, 'documents')})"
+
+
+def signed(number: float) -> str:
+    """`+12,345`, `−12,345`."""
+    return f"{number:+,.0f}".replace("-", "−")
+
+
 def ratio(share: float | None, digits: int = 1) -> str:
     """`12.3 %`; what is less than it can show, but not nothing, is `< 0.1 %`."""
     if share is None:
@@ -149,8 +162,10 @@ def value(number: object) -> str:
         return DASH
     if isinstance(number, bool):
         return str(number).lower()
-    if isinstance(number, (int, float)):
-        if float(number).is_integer() and abs(number) < 1e15:
+    if isinstance(number, int):
+        return f"{number:,}"
+    if isinstance(number, float):
+        if number.is_integer() and abs(number) < 1e15:
             return f"{int(number):,}"
         return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
     return visible(str(number))

@@ -146,6 +146,21 @@ def test_a_bound_is_moved_with_the_keys(chromium_page, served, run):
     assert number(page, "#then") == recount(run, 70)
 
 
+def test_a_bound_is_lifted_for_one_language(chromium_page, served, run):
+    page = chromium_page
+    page.goto(served.address + WORDS)
+    page.locator("[name=language]").select_option("en")
+    page.wait_for_selector('[name="stages.gopher.by_language.en.word_count.min"]')
+    page.locator("#bound-min").fill("")
+    page.keyboard.press("Tab")
+    page.wait_for_selector("#kept")
+    settled(page)
+    assert number(page, "#then") == 0 < number(page, "#now")
+    assert yaml.safe_load(page.locator("#patch").inner_text()) == {
+        "set": {"stages.gopher.by_language.en.word_count.min": None}
+    }
+
+
 def test_a_wrong_number_says_so_in_place(chromium_page, served):
     page = chromium_page
     page.goto(served.address + WORDS)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 
 import pipeline
 import stages
+from benchmarks.fault_trials import Trial
 from pipeline.cleaning import clean, try_again
 from pipeline.launch import cancel_run
 from pipeline.standing import Refresher
@@ -216,3 +218,14 @@ def test_a_full_disk_is_an_error_and_the_run_goes_on_once_there_is_room(spec, tm
     fresh = pipeline.run({**spec("poisoned", rejected_rate=1.0), "output": str(tmp_path / "fresh")}, workers=1)
     assert digest(Path(run.path)) == digest(Path(fresh.path))
     assert run.set_aside == []
+
+
+def test_the_benchmark_turns_clocks_back_and_forth_and_hears_silence():
+    trial = Trial({"output": "runs/x"}, random.Random(0))
+    assert trial.message() == ""
+    trial.said.close()
+    for off in (0, -400 * 86_400, 7 * 3_600):
+        command = trial.command({}, off)
+        code = "import time; print(time.time(), time.time_ns() / 1e9, time.mktime(time.localtime()))"
+        said = subprocess.run([sys.executable, "-c", code], env=command["env"], capture_output=True, check=True).stdout
+        assert [float(clock) - time.time() for clock in said.split()] == pytest.approx([off] * 3, abs=60)

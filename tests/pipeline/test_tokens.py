@@ -249,6 +249,24 @@ def test_tokens_of_another_config_go_away(folder):
     assert recovered(again.path) == EXPECTED
 
 
+def test_tokens_stay_until_another_config_has_the_run(folder, monkeypatch):
+    """A launch of another config that dies at any moment leaves a run that the config before finds whole."""
+    with_tokens = config(folder, "interrupted", {})
+    run = pipeline.run(with_tokens, workers=1)
+    before = digest(run.path)
+    other = {**with_tokens, "stages": ["exact"]}
+
+    def dies(path: str, *_: object, **__: object) -> None:
+        raise KeyboardInterrupt(path)
+
+    for name in ("write_json", "remove_folder"):
+        with monkeypatch.context() as patch:
+            patch.setattr(launching, name, dies)
+            with pytest.raises(KeyboardInterrupt):
+                pipeline.run(other, workers=1)
+        assert digest(pipeline.run(with_tokens, workers=1).path) == before
+
+
 def test_validation_is_a_share_and_the_same_for_every_seed(folder):
     found = run(folder, "split", {"validation_ratio": 0.2})
     train, validation = recovered(found.path), recovered(found.path, "validation")

@@ -77,7 +77,7 @@ def test_imports_stay_light(package):
 
 
 def test_exported_names():
-    assert sorted(stages.__all__) == ["ENTRY_POINT_GROUP", "REGISTRY", "load", "names"]
+    assert sorted(stages.__all__) == ["ENTRY_POINT_GROUP", "REGISTRY", "load", "name_of", "names"]
     assert sorted(pipeline.__all__) == ["Run", "Tokens", "annotate", "open_run", "open_tokens", "run"]
     for name in pipeline.__all__:
         assert getattr(pipeline, name)

@@ -61,6 +61,7 @@ document.addEventListener("submit", (event) => {
 document.addEventListener("change", (event) => {
   const form = event.target.closest("form[data-live]");
   if (!form) return;
+  if (event.target.name === "language") return location.assign(address(form)); // the fields are then of other bounds
   event.target.classList.toggle("changed", "default" in event.target.dataset && event.target.value !== event.target.dataset.default);
   show(form);
 });

@@ -1,10 +1,12 @@
 """tamis compare, calibrate and profile: what they print, and what wrong requests are told."""
 
 import json
+import shlex
 
 import pytest
 import yaml
 
+from pipeline.cli_analysis import profile, write_config
 from tests.corpus import write_jsonl
 from tests.pipeline.test_cli import tamis
 
@@ -73,6 +75,16 @@ def test_profile_needs_nothing_but_a_file(folder):
     assert ran.returncode == 0, ran.stderr
     as_json = json.loads(tamis("profile", folder / "in.jsonl", "--json", "--sample-bytes", 50000).stdout)
     assert as_json["sample"]["is_whole"] is False
+
+
+def test_the_command_that_profile_hints_at_reads_the_same_input(tmp_path, capsys):
+    path = write_jsonl(tmp_path / "a b's.txt", 30)
+    path.write_text(path.read_text().replace('"text"', '"body"'))
+    profile(str(path), sample_bytes=10_000, text="body", format="jsonl")
+    hint = shlex.split(capsys.readouterr().err.splitlines()[-1].partition(": ")[2])
+    assert hint == ["tamis", "profile", str(path), "--text", "body", "--format", "jsonl", "--output", "first.yaml"]
+    write_config(tmp_path / "a b.yaml", "")
+    assert shlex.quote(str(tmp_path / "a b.yaml")) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.analysis import duplicates, meanings
 from pipeline.analysis.tables import open_tables
+from pipeline.config import load_config
+from pipeline.report.excerpts import clusters
 from stages.dedup.topics import removal_curve
 from stages.errors import ConfigError
 from tests.corpus import page
@@ -70,6 +73,26 @@ def test_clusters_of_an_earlier_run_count_its_document(folder, done):
             found = duplicates.members(later, tables, "exact", cluster.kept, 100, kept_run=cluster.kept_run)
             assert len(found) + 1 == cluster.size
             assert all(sample.dropped_by == "exact.duplicate" for sample, _ in found)
+
+
+def test_a_named_member_is_among_the_first(done, tables):
+    cluster = duplicates.largest(tables, "minhash", 1)[0]
+    last = duplicates.members(done, tables, "minhash", cluster.kept, 1000)[-1][0].address
+    found = duplicates.members(done, tables, "minhash", cluster.kept, 2, named=last)
+    assert [sample.address for sample, _ in found] == [cluster.kept, last]
+
+
+@pytest.mark.parametrize(
+    ("stages", "later"),
+    [
+        (["exact"], []),
+        (["pii", "exact", "gopher"], []),
+        (["exact", "c4", "lines", "gopher", "minhash", "pii"], ["c4", "lines", "pii"]),
+    ],
+)
+def test_what_rewrote_the_kept_document_later(stages, later):
+    run = SimpleNamespace(config=load_config({"input": "x", "output": "y", "stages": stages}))
+    assert duplicates.rewritten_later(run, "exact") == later
 
 
 def test_bands_have_a_curve(done):
@@ -148,6 +171,11 @@ def test_the_epsilon_curve_is_that_of_a_plain_count(meant):
     removed = meant.signals.to_table()["dropped_by"].to_pylist().count("semantic.duplicate")
     assert found["removed"].to_pylist()[1] == removed > 0
     assert found["removed_ratio"][1].as_py() == pytest.approx(removed / 150)
+    with open_tables(meant) as tables:
+        (told,) = clusters(meant, tables, with_texts=False, redacted=False)
+    assert [list(row) for row in told.epsilons] == [
+        [row[name] for name in ("epsilon", "removed", "in_use")] for row in found.to_pylist()
+    ]
 
 
 def test_pairs_near_the_threshold_come_first(meant):

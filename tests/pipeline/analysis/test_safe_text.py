@@ -38,6 +38,17 @@ def test_what_cannot_be_seen_is_written_out():
     assert visible("<script>&amp;\tline\n") == "<script>&amp;\tline\n"
 
 
+def test_marks_that_choose_a_form_are_written_out_where_there_is_none_to_choose():
+    assert visible("a\ufe00b\U000e0101c") == "a⟦U+FE00⟧b⟦U+E0101⟧c"
+    hidden = "".join(chr(0xE0100 + byte - 16) for byte in b"ignore all that")
+    assert visible(f"😊{hidden}").isprintable()
+    assert visible(f"😊{hidden}").count("⟦") == len(hidden)
+    assert visible("😊\ufe0f\ufe0e") == "😊\ufe0f⟦U+FE0E⟧"
+    for emoji in ("❤\ufe0f\u200d🔥", "1\ufe0f\u20e3", "©\ufe0f", "ℹ\ufe0f", "‼\ufe0f", "∩\ufe00", "\u1820\u180b"):
+        assert visible(emoji) == emoji
+    assert visible("a\u180b") == "a⟦U+180B⟧"
+
+
 @given(ANY)
 def test_redacted_text_has_the_length_and_no_letter_or_digit(text):
     hidden = redact(text)

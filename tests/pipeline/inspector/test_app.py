@@ -21,26 +21,14 @@ from benchmarks.fuzz import broken_input, try_input
 from benchmarks.fuzz_inspector import target_of
 from pipeline.inspector.app import FILES, make_app, pages_of
 from pipeline.inspector.downloads import as_csv, as_json
-from pipeline.inspector.page import Asked, Inspected
-from pipeline.inspector.security import COOKIE, allowed_names
+from pipeline.inspector.page import Asked
+from pipeline.inspector.security import allowed_names, cookie_of
 from pipeline.inspector.serve import address_of, inspect, listen
 from stages.errors import ConfigError, RunError
-from tests.inspected import HOSTILE, inspected_run
+from tests.inspected import HOSTILE
+from tests.pipeline.inspector.conftest import HOME
 
 ROOT = Path(__file__).parents[3]
-HOME = "http://127.0.0.1:7707"
-
-
-@pytest.fixture(scope="module")
-def inspected(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("inspector")
-    other = inspected_run(folder, "strict", set={"stages.gopher.word_count.min": 120})
-    return Inspected(inspected_run(folder), other)
-
-
-@pytest.fixture(scope="module")
-def client(inspected):
-    return TestClient(make_app(inspected), HOME)
 
 
 def test_every_page_answers_and_forbids_what_is_not_its_own(client, inspected):
@@ -98,7 +86,8 @@ def test_beyond_this_machine_a_token_is_asked_for(inspected):
     assert "HttpOnly" in welcome.headers["set-cookie"]
     assert "SameSite=strict" in welcome.headers["set-cookie"]
     assert client.get("/").status_code == 200
-    assert client.get("/", headers={"host": "evil.example", "cookie": f"{COOKIE}=secret"}).status_code == 403
+    given = {"host": "evil.example", "cookie": f"{cookie_of('evil.example')}=secret"}
+    assert client.get("/", headers=given).status_code == 403
     assert client.get("http://10.1.2.3:7707//evil.example?token=secret").headers["location"] == "/evil.example"
 
 
@@ -145,13 +134,14 @@ def test_wrong_questions_say_what_is_right(client):
         ("/whatif?stages.gopher.stop_words={en: [a]}", "takes a run"),
         ("/whatif?stages.gopher.word_count.min=[", "not a YAML value"),
         ("/whatif?stages.=1", "stages"),
-        ("/samples?offset=x", "write a number"),
+        ("/samples?offset=x", "write a whole number"),
         ("/samples?rule=%00", "there is no such rule"),
-        ("/duplicates?kept=nan", "write a number"),
+        ("/duplicates?kept=nan", "write a whole number"),
         ("/stage?stages.gopher.word_count.max=.inf", "a finite number"),
         ("/whatif?stages.gopher.word_count.min=2001-99-99", "not a YAML value"),
         ("/whatif?stages.gopher.word_count.min=!!bool x", "not a YAML value"),
         (f"/whatif?stages.gopher.word_count.min={'9' * 5000}", "not a YAML value"),
+        (f"/whatif?stages.gopher.word_count.min={'[' * 3000}", "not a YAML value"),
     ]:
         answer = client.get(path)
         assert answer.status_code == 400, (path, answer.text)
@@ -168,6 +158,8 @@ def test_what_cannot_be_seen_is_written_out_in_messages(client):
     answer = client.get("/a%00b%E2%80%AE")
     assert answer.status_code == 404
     assert "/a⟦U+0000⟧b⟦U+202E⟧ is not one" in answer.text
+    answer = client.get("/whatif?stages.gopher.by_language.%01.word_count.max=900")
+    assert "by_language.⟦U+0001⟧.word_count" in answer.text
 
 
 def test_documents_that_labels_alone_make_change_side_can_be_read(client):

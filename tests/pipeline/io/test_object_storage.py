@@ -10,11 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import pipeline
-from pipeline import lease
+from pipeline import exchange, lease
 from pipeline.io import files, retry
 from pipeline.io.files import AtomicFile, Source
 from pipeline.lease import Lease, alone
@@ -182,6 +183,19 @@ def test_one_that_keeps_failing_is_an_error_that_no_reader_takes_for_data(flaky)
 
 
 real = time.time
+
+
+def test_what_tasks_hand_on_to_each_other_is_read_again_too(flaky, tmp_path, monkeypatch):
+    rows = pa.table({"key": pa.array([1, 2, 1 << 63], pa.uint64()), "value": ["a", "b", "c"]})
+    file = exchange.write_parts(str(tmp_path), "phases/01-sieve/sketch/0.bin", rows, exchange.key_firsts(2))
+    monkeypatch.setattr(Flaky, "content", (tmp_path / file.path).read_bytes())
+    for small in (file.bytes, 0):
+        monkeypatch.setattr(exchange, "SMALL_BYTES", small)
+        flaky(at_1="error", at_2="cut", at_4="cut", at_5="error")
+        assert exchange.read_all("x://run", file).equals(rows)
+        flaky(**{f"at_{number}": "error" for number in range(1, 20)})
+        with pytest.raises(StorageError, match="cannot be read"):
+            exchange.read_all("x://run", file)
 
 
 @pytest.fixture

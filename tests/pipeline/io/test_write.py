@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and bytes that depend on rows alone."""
 
 import json
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,3 +88,22 @@ def test_json_that_cannot_be_read_is_named(tmp_path, content, expected):
         path.write_bytes(content)
     with pytest.raises(RunError, match=rf"x\.json {expected}"):
         read_json(str(path))
+
+
+@pytest.mark.parametrize("small_bytes", [1 << 20, 0], ids=["small", "large"])
+def test_a_flipped_byte_is_damage_wherever_it_is(tmp_path, monkeypatch, small_bytes):
+    """The pages of a file have checksums, its footer has none: names, sizes and places in it may be anything."""
+    monkeypatch.setattr(write, "SMALL_BYTES", small_bytes)
+    content, file = written(tmp_path, [])
+    path = tmp_path / file.path
+    rng, damaged = random.Random(3), 0
+    for _ in range(300):
+        changed = bytearray(content)
+        changed[rng.randrange(len(changed))] ^= 0xFF
+        path.write_bytes(changed)
+        try:
+            with write.open_written(str(tmp_path), file) as parquet:
+                assert parquet.read().num_rows == 100
+        except RunError as error:
+            damaged += f"{path} is damaged: " in str(error)
+    assert damaged == 300 if small_bytes else damaged > 200

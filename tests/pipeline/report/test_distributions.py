@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.report.distributions import Drawn, distributions
@@ -48,6 +48,7 @@ def test_no_step_lies_on_both_sides_of_a_bound(values, low, more, other):
 
 
 @given(RATIOS, st.floats(0, 1))
+@example([5e-324], 0.0)
 def test_a_value_at_its_bound_is_kept(values, bound):
     row = drawn([*values, bound], {"max": bound}, whole=False).rows[0]
     assert row.kept[0]
