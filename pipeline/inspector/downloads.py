@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+
+from pipeline.numbers import finite
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins so for a formula; ids and texts of the web may."""
@@ -31,7 +32,7 @@ def as_csv(table: pa.Table) -> bytes:
 
 def as_json(table: pa.Table) -> bytes:
     """A list of rows. NaN and the infinities, which JSON has not, are null."""
-    return json.dumps([_finite(row) for row in table.to_pylist()], ensure_ascii=False, default=str).encode()
+    return json.dumps([finite(row) for row in table.to_pylist()], ensure_ascii=False, default=str).encode()
 
 
 def as_parquet(table: pa.Table) -> bytes:
@@ -50,13 +51,3 @@ FORMATS: dict[str, tuple[str, Callable[[pa.Table], bytes]]] = {
 
 def _inert(value: str | None) -> str | None:
     return f"'{value}" if value is not None and value.startswith(FORMULA) else value
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if abs(value) != float("inf") and value == value else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return value
