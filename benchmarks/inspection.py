@@ -4,7 +4,8 @@ Makes a run out of a small one: language, gopher, repetition, c4 and fineweb sie
 recorded, then its rows of `signals/`, `shadow/` and `rejected/` are drawn again and again into the files of that run,
 until there are as many as asked. Every ratio but those at a bound is moved by up to a ten-millionth, so that columns
 do not shrink to a dictionary. `documents/` stays small, since no question here reads it. Each question is asked in a
-process of its own that reports its seconds, opening the run included, and its peak memory, libraries included.
+process of its own that reports its seconds, opening the run included, and its peak memory, libraries included. Then
+one inspector makes its pages, HTML included, as a browser asks for them: each for the first time.
 """
 
 from __future__ import annotations
@@ -142,6 +143,24 @@ def ask(question: str, path: str) -> None:
     print(json.dumps({"seconds": time.perf_counter() - start, "peak": _peak_mb()}))
 
 
+def show_pages(path: str) -> None:
+    """Print the seconds that each page takes an inspector that has been started."""
+    from starlette.testclient import TestClient
+
+    from pipeline.inspector.app import make_app
+    from pipeline.inspector.page import Inspected
+
+    inspected = Inspected(pipeline.open_run(path))
+    start = time.perf_counter()
+    inspected.prepare()
+    print(f"\n| page | s |\n|---|---:|\n| (started) | {time.perf_counter() - start:.2f} |")
+    client = TestClient(make_app(inspected), base_url="http://127.0.0.1")
+    for name, address in PAGES.items():
+        start = time.perf_counter()
+        assert client.get(address).status_code == 200, address
+        print(f"| {name} | {time.perf_counter() - start:.2f} |", flush=True)
+
+
 def _peak_mb() -> float:
     """Of this process alone; `ru_maxrss` would begin with that of the process that started it."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -159,6 +178,21 @@ QUESTIONS = (
     "report",
     "documents that a rule dropped",
 )
+
+
+PAGES = {
+    "Config": "/config",
+    "Overview": "/",
+    "Overview, in bytes": "/?weight=bytes",
+    "Stage": "/stage?stage=gopher",
+    "Stage, a bound moved": "/stage?stage=gopher&signal=word_count&stages.gopher.word_count.min=100",
+    "Stage, a language": "/stage?stage=gopher&signal=word_count&language=de",
+    "What if, three bounds": f"/whatif?{'&'.join(LOOSER)}",
+    "Samples": "/samples?rule=gopher.word_count",
+    "Samples, another rule": "/samples?rule=repetition.duplicate_line_ratio",
+    "Samples that change side": "/samples?kind=flipping&stages.gopher.word_count.min=100",
+    "Speed": "/speed",
+}
 
 
 def main() -> None:
@@ -181,6 +215,7 @@ def main() -> None:
         done = subprocess.run([*command, "--ask", question], check=True, capture_output=True, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
         print(f"| {question} | {found['seconds']:.1f} | {found['peak']:.0f} |", flush=True)
+    show_pages(str(arguments.run))
 
 
 if __name__ == "__main__":
