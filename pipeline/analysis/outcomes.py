@@ -146,12 +146,15 @@ class Query:
         if not self.moved:
             return []
         names = {number: name for name, number in self.numbers.items()}
-        near = [(rule, distance_sql(rule, self.tables.has(LANGUAGE)) or "0") for rule in self.active]
+        near = [
+            (rule, distance_sql(rule, self.tables.has(LANGUAGE)) or "0")
+            for rule in self.active
+            if rule.name in self.moved
+        ]
         by_now = " ".join(f"WHEN {self.numbers[rule.name]} THEN {distance}" for rule, distance in near)
         by_old = " ".join(f"WHEN {literal(rule.name)} THEN {distance}" for rule, distance in near)
         order = f"CASE now {by_now} ELSE CASE dropped_by {by_old} ELSE 0 END END, address" if near else "address"
-        mine = [name for name, number in self.numbers.items() if number // STEP in self.changed]
-        could = f"({self.touched}) AND (dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, mine))}))"
+        could = f"({self.touched}) AND (dropped_by IS NULL OR dropped_by IN ({', '.join(map(literal, self.moved))}))"
         by_language = "" if language is None else f" AND {is_of(language)}"
         rows = self.tables.rows(
             f"SELECT address, id, dropped_by, now FROM (SELECT *, {self.first(self.active)} AS now FROM signals "
