@@ -13,9 +13,11 @@ from urllib.parse import urlencode
 
 import yaml
 
+from pipeline.analysis.safe_text import visible
 from pipeline.config import Config
 from pipeline.inspector.page import Asked
 from pipeline.yaml_lines import parse
+from stages.errors import ConfigError
 
 PREFIX = "stages."
 ABSENT: Final = object()
@@ -23,8 +25,12 @@ ABSENT: Final = object()
 
 
 def changes_of(asked: Asked, config: Config) -> list[str]:
-    """What an address changes, as `--set` writes it; the last of several values counts."""
+    """What an address changes, as `--set` writes it; the last of several values counts. Raises ConfigError for a path
+    that nobody could have written."""
     wanted = {key: value.strip() or "null" for key, value in asked.query if key.startswith(PREFIX)}
+    for path in wanted:
+        if not path.isprintable():
+            raise ConfigError(f"{visible(path)}: a path has letters that can be seen")
     told = {path: _parsed(value) for path, value in wanted.items()}
     return [f"{path}={value}" for path, value in wanted.items() if told[path] != _before(config, path, told)]
 

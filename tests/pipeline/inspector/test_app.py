@@ -160,6 +160,7 @@ def test_what_cannot_be_seen_is_written_out_in_messages(client):
     assert "/a⟦U+0000⟧b⟦U+202E⟧ is not one" in answer.text
     answer = client.get("/whatif?stages.gopher.by_language.%01.word_count.max=900")
     assert "by_language.⟦U+0001⟧.word_count" in answer.text
+    assert "\x01" not in answer.text
 
 
 def test_documents_that_labels_alone_make_change_side_can_be_read(client):
