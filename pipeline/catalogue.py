@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import stages as registry
-from stages.contract import Barrier, Census, Decision, Filter, Fitted, Map, Stage
+from stages.contract import Barrier, Bounds, Census, Decision, Filter, Fitted, Map, Stage
 
 
 def overview() -> list[dict[str, Any]]:
@@ -79,6 +79,18 @@ def _doc(cls: type[Stage]) -> str:
 def _summary(doc: str) -> str:
     """The first sentence, without what stands in brackets."""
     return re.sub(r" ?\([^)]*\)", "", _flat(doc.split("\n\n")[0])).split(". ")[0].removesuffix(".")
+
+
+def definition(stage: Stage, signal: str) -> str:
+    """What a signal is, in a sentence or two."""
+    return _flat((type(stage).model_fields[signal].description or "").split("\n\n")[0])
+
+
+def bounds_of(stage: Stage, signal: str, language: str | None) -> dict[str, float]:
+    """The ends that are set of the bounds on a numeric signal: `min`, `max`."""
+    rule = stage.decisions(language)[signal]
+    assert isinstance(rule, Bounds)
+    return {end: float(value) for end, value in rule.ends.items()}
 
 
 def _flat(text: str | None) -> str:

@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.analysis.calibrate import Calibration, Match
+from pipeline.analysis.columns import Numbers, finite
 from pipeline.analysis.compare import ABSENT, Comparison, Joined
-from pipeline.analysis.drift import Drift
-from pipeline.analysis.quantiles import Numbers
 from pipeline.numbers import percent
 
 MAX_ROWS = 15
@@ -32,7 +31,7 @@ def print_comparison(found: Comparison, console: Console) -> None:
     _funnel(found, console)
     _rules(found, console)
     _documents(found.documents, console)
-    _drift(found.drift, console)
+    _drift(found, console)
 
 
 def _say(console: Console, text: str) -> None:
@@ -96,7 +95,7 @@ def _part(out: int | None, whole: int | None) -> tuple[str, str]:
 
 
 def _rules(found: Comparison, console: Console) -> None:
-    rules = [rule for rule in found.rules if rule.a != rule.b]
+    rules = found.changed_rules
     if not rules:
         return
     _heading(console, "Documents that rules dropped, where that differs")
@@ -125,11 +124,10 @@ def _documents(joined: Joined, console: Console) -> None:
     _rest(console, joined.flows)
 
 
-def _drift(drifts: Sequence[Drift], console: Console) -> None:
+def _drift(found: Comparison, console: Console) -> None:
     _heading(console, "Signals that drifted")
-    moved = [one for one in drifts if one.level != "none"]
-    if not moved:
-        _say(console, f" none of {len({one.signal for one in drifts}):,} signals")
+    if not found.drifted:
+        _say(console, f" none of {found.num_signals:,} signals")
         return
     rows = [
         (
@@ -141,10 +139,10 @@ def _drift(drifts: Sequence[Drift], console: Console) -> None:
             _median(one.median_a),
             _median(one.median_b),
         )
-        for one in moved[:MAX_ROWS]
+        for one in found.drifted[:MAX_ROWS]
     ]
     print_rows(("signal", "of", "drift", "PSI", "KS", "median A", "B"), rows, console)
-    _rest(console, moved)
+    _rest(console, found.drifted)
     _say(console, " of the documents that reached the stage; PSI from 0.1 moderate, from 0.25 large")
 
 
@@ -204,7 +202,7 @@ def _pictures(found: Calibration, console: Console) -> None:
 
 def span(samples: Sequence[Numbers], bounds: Sequence[float]) -> tuple[float, float]:
     """The range in which nearly all values and the bounds lie."""
-    drawn = [values[np.isfinite(values)] for values in samples]
+    drawn = [finite(values) for values in samples]
     lows = [float(np.quantile(values, 0.005)) for values in drawn if len(values)]
     highs = [float(np.quantile(values, 0.995)) for values in drawn if len(values)]
     return min([*lows, *bounds], default=0.0), max([*highs, *bounds], default=0.0)
@@ -212,7 +210,7 @@ def span(samples: Sequence[Numbers], bounds: Sequence[float]) -> tuple[float, fl
 
 def picture(values: Numbers, low: float, high: float, bound: float | None) -> str:
     """A histogram in one line of characters, with the bound between two of them."""
-    values = values[np.isfinite(values)]
+    values = finite(values)
     width = (high - low) or 1.0
     places = np.clip((values - low) / width * WIDTH, 0, WIDTH - 1).astype(np.int64)
     counts = np.bincount(places, minlength=WIDTH)

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from rich.console import Console
 from rich.padding import Padding
 
+from pipeline.analysis.columns import Numbers
 from pipeline.analysis.profile import Profile
-from pipeline.analysis.quantiles import Numbers
 from pipeline.analysis.safe_text import visible
 from pipeline.config import LANGUAGE
 from pipeline.numbers import percent, short

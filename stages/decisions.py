@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_serializer, m
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Number: TypeAlias = int | float
+End: TypeAlias = Literal["min", "max"]
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,14 @@ class Bounds(Decision):
         return dropped
 
     @property
+    def ends(self) -> dict[End, Number]:
+        """Those that are set: `min`, `max`."""
+        both: tuple[tuple[End, Number | None], ...] = (("min", self.min), ("max", self.max))
+        return {end: value for end, value in both if value is not None}
+
+    @property
     def is_open(self) -> bool:
-        return self.min is None and self.max is None
+        return not self.ends
 
 
 class Allowed(Decision):

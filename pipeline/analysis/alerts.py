@@ -104,9 +104,7 @@ def _steep(stage: Stage, histograms: dict[str, dict[str, int]]) -> Iterator[Aler
             continue
         limits = edges(stage, name)
         counts = dense(len(limits), sparse)
-        for end, value in (("min", rule.min), ("max", rule.max)):
-            if value is None:
-                continue
+        for end, value in rule.ends.items():
             width = RATIO_BESIDE if "ratio" in signal.unit or "score" in signal.unit else BESIDE * abs(value)
             lows, highs = limits[:-1], limits[1:]
             beside = (lows >= value - 1.25 * width) & (highs <= value + 1.25 * width) & (highs > lows)

@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 import stages as registry
-from pipeline.analysis.columns import MAX_ROWS, count_labels, counted, numbers, read_samples
-from pipeline.analysis.config_text import Path, config_content, config_text, own_ends
+from pipeline.analysis.columns import MAX_ROWS, Numbers, count_labels, counted, numbers, read_samples
+from pipeline.analysis.config_text import Path, config_content, config_text
 from pipeline.analysis.estimates import wilson
-from pipeline.analysis.quantiles import End, Numbers, beyond, match_quantile, rounded
+from pipeline.analysis.quantiles import beyond, match_quantile, rounded
 from pipeline.config import LANGUAGE, Config
 from pipeline.runs import Run
 from stages.contract import Bounds, Stage
+from stages.decisions import End
 from stages.errors import ConfigError
 
 MIN_DOCUMENTS = 200
@@ -122,7 +123,7 @@ class Calibration:
         for i, (stage, entry) in enumerate(zip(self.config.stages, content["stages"], strict=True)):
             if stage.name in blocks:
                 kind, fields = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
-                content["stages"][i] = {kind: fields | {"by_language": _merged(stage, blocks[stage.name])}}
+                content["stages"][i] = {kind: fields | {"by_language": _merged(fields, blocks[stage.name])}}
         for match in self.changes:
             stage_name, name = match.signal.rsplit(".", 1)
             path = ("stages", stage_name, "by_language", match.language, name)
@@ -145,16 +146,12 @@ class Calibration:
         }
 
 
-def _merged(stage: Stage, blocks: dict[str, dict[str, dict[str, float | None]]]) -> dict[str, Any]:
-    """The stage's `by_language` with the new ends in it."""
-    merged: dict[str, Any] = {
-        language: {name: own_ends(stage, name, rule.model_dump(mode="json")) for name, rule in rules.items()}
-        for language, rules in stage.by_language.items()
-    }
+def _merged(fields: dict[str, Any], blocks: dict[str, dict[str, dict[str, float | None]]]) -> dict[str, Any]:
+    """The `by_language` of a stage's fields with the new ends in it."""
+    merged = {language: dict(rules) for language, rules in fields.get("by_language", {}).items()}
     for language, bounds in blocks.items():
-        for name, ends in bounds.items():
-            now = stage.decisions(language)[name].model_dump(mode="json") | ends
-            merged.setdefault(language, {})[name] = own_ends(stage, name, now, ends)
+        own = merged.setdefault(language, {})
+        own |= {name: own.get(name, {}) | ends for name, ends in bounds.items()}
     return merged
 
 

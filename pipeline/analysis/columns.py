@@ -40,6 +40,11 @@ def numbers(column: pa.ChunkedArray) -> Numbers:
     return values[~np.isnan(values)]
 
 
+def finite(values: Numbers) -> Numbers:
+    """Those that a picture has a place for."""
+    return values[np.isfinite(values)]
+
+
 def read_sample(dataset: ds.Dataset, columns: Sequence[str], max_rows: int = MAX_ROWS) -> pa.Table:
     """Some columns of a sample of the rows, chosen by the hash of their `address`: two runs on one input give the same
     documents. All rows of a smaller run."""

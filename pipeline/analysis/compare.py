@@ -115,6 +115,20 @@ class Comparison:
     documents: Joined
     drift: list[Drift]
 
+    @property
+    def changed_rules(self) -> list[RulePair]:
+        """Those that dropped more documents in one run."""
+        return [rule for rule in self.rules if rule.a != rule.b]
+
+    @property
+    def drifted(self) -> list[Drift]:
+        return [one for one in self.drift if one.level != "none"]
+
+    @property
+    def num_signals(self) -> int:
+        """How many signals were compared."""
+        return len({one.signal for one in self.drift})
+
     def to_json(self) -> dict[str, Any]:
         found = asdict(self)
         found["documents"] |= {"lost": self.documents.lost, "gained": self.documents.gained}

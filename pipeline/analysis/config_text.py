@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -30,15 +30,6 @@ def _entry(stage: Stage, entry: Mapping[str, Any]) -> Any:
     if changed.get("name") == kind:
         del changed["name"]
     return {kind: changed} if changed else kind
-
-
-def own_ends(stage: Stage, name: str, rule: Any, always: Collection[str] = ()) -> Any:
-    """A rule of a language without the ends that the stage's own has, too, which come back when it is read."""
-    if not isinstance(rule, Mapping):
-        return rule
-    own: Any = stage.decisions()[name].model_dump(mode="json")
-    ends = {end: value for end, value in rule.items() if end in always or value != own[end]}
-    return ends or {end: value for end, value in rule.items() if value is not None}
 
 
 def _changed(model: BaseModel, dumped: Mapping[str, Any]) -> dict[str, Any]:

@@ -82,21 +82,9 @@ class Query:
         self.touched = " OR ".join([*fires, f"dropped_by IN ({', '.join(map(literal, self.moved))})"])
         """True for every document of which something else may become; null and false for others."""
 
-    @property
-    def old(self) -> str:
-        """The number of the rule that dropped a document."""
-        cases = " ".join(f"WHEN {literal(name)} THEN {number}" for name, number in self.numbers.items())
-        return f"CASE WHEN dropped_by IS NULL THEN {FAR} ELSE (CASE dropped_by {cases} ELSE {SET_ASIDE} END) END"
-
     def first(self, rules: Sequence[Rule]) -> str:
         cases = " ".join(f"WHEN {rule.sql} THEN {self.numbers[rule.name]}" for rule in rules)
         return f"(CASE {cases} ELSE {FAR} END)" if cases else str(FAR)
-
-    @property
-    def followed(self) -> str:
-        """The shadow sample alike; `new` is what becomes of released documents in the end."""
-        inner = f"SELECT *, {self.old} AS old, {self.first(self.all_rules)} AS new FROM shadow"
-        return f"(SELECT * FROM ({inner}) WHERE old <> {SET_ASIDE} AND new // {STEP} > old // {STEP})"
 
     def groups(self) -> dict[str, str]:
         found = {"language": quoted(LANGUAGE)} if self.tables.has(LANGUAGE) else {}
@@ -104,34 +92,36 @@ class Query:
 
     def counted(self) -> tuple[list[Cell], dict[str, list[Cell]]]:
         """The documents of the whole run, and by language and source."""
-        parts = [self._numbered(self.undisturbed())]
+        undisturbed = self.undisturbed()
+        old = self._old(undisturbed)
+        parts = [_with(undisturbed, old, old)]
         if self.moved:
-            decided = f"dropped_by AS old, {self.first(self.active)} AS new"
-            touched = self._numbered(self.tables.query(self._sums(decided, f"signals WHERE {self.touched}")))
-            parts += [touched, _taken(touched.drop_columns(["new"]).append_column("new", touched["old"]))]
+            decided = f"dropped_by, {self.first(self.active)} AS new"
+            touched = self.tables.query(self._sums(decided, f"signals WHERE {self.touched}"))
+            old = self._old(touched)
+            new = [self._now(*pair) for pair in zip(old, touched["new"].to_pylist(), strict=True)]
+            parts += [_with(touched, old, new), _taken(_with(touched, old, old))]
         return self._cells(pa.concat_tables([part.select(parts[0].column_names) for part in parts]))
 
     def undisturbed(self) -> pa.Table:
         """What the run's own rules dropped, which is the same for all changes."""
-        return self.tables.query_once(self._sums("dropped_by AS old", "signals"))
+        return self.tables.query_once(self._sums("dropped_by", "signals"))
 
-    def _numbered(self, rows: pa.Table) -> pa.Table:
-        """Names of rules as numbers; without `new`, nothing else becomes of any document."""
-        old = [FAR if name is None else self.numbers.get(name, SET_ASIDE) for name in rows["old"].to_pylist()]
-        new = old
-        if "new" in rows.column_names:
-            new = [self._now(rule, now) for rule, now in zip(old, rows["new"].to_pylist(), strict=True)]
-            rows = rows.drop_columns(["new"])
-        numbers = {"old": pa.array(old, pa.int64()), "new": pa.array(new, pa.int64())}
-        return pa.table({**dict(zip(rows.column_names, rows.columns, strict=True)), **numbers})
+    def _old(self, rows: pa.Table) -> list[int]:
+        """The numbers of the rules that dropped documents."""
+        return [FAR if name is None else self.numbers.get(name, SET_ASIDE) for name in rows["dropped_by"].to_pylist()]
 
     def _now(self, old: int, now: int) -> int:
         """The rule that drops a document now, by the first one of the changed stages that it violates."""
         return min(old, now) if old == SET_ASIDE or (old != FAR and old // STEP not in self.changed) else now
 
     def sampled(self) -> tuple[list[Cell], dict[str, list[Cell]]]:
-        """The same of the shadow sample."""
-        return self._cells(self.tables.query(self._sums("old, new", self.followed)))
+        """The same of the shadow sample, of those that their stage now lets pass; `new` is what becomes of them in the
+        end."""
+        rows = self.tables.query(self._sums(f"dropped_by, {self.first(self.all_rules)} AS new", "shadow"))
+        old, new = self._old(rows), rows["new"].to_pylist()
+        passed = [rule != SET_ASIDE and now // STEP > rule // STEP for rule, now in zip(old, new, strict=True)]
+        return self._cells(_with(rows, old, new).filter(pa.array(passed, pa.bool_())))
 
     def _sums(self, decided: str, source: str) -> str:
         groups = "".join(f", {column} AS {kind}" for kind, column in self.groups().items())
@@ -183,6 +173,12 @@ def _summed(rows: pa.Table, kind: str | None) -> list[Cell]:
         for row in sums.to_pylist()
     ]
     return sorted(cells, key=lambda cell: (cell.old, cell.new, cell.label is None, cell.label or ""))
+
+
+def _with(rows: pa.Table, old: Sequence[int], new: Sequence[int]) -> pa.Table:
+    """Sums of documents, by the numbers of rules."""
+    sums = {name: rows[name] for name in rows.column_names if name not in ("dropped_by", "new")}
+    return pa.table({**sums, "old": pa.array(old, pa.int64()), "new": pa.array(new, pa.int64())})
 
 
 def _taken(rows: pa.Table) -> pa.Table:

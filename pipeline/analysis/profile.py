@@ -207,10 +207,9 @@ def rule_shares(sample: Sample, placed: Sequence[Stage], signals: pa.Table) -> l
 def _examples(sample: Sample, column: pa.ChunkedArray, rule: Bounds, mask: np.ndarray[Any, Any]) -> list[Example]:
     rows = np.flatnonzero(mask)
     values = column.to_numpy()
-    ends = [end for end in (rule.min, rule.max) if end is not None]
-    if not ends:
+    if rule.is_open:
         return []
-    distances = np.min([np.abs(values[rows] - end) for end in ends], axis=0)
+    distances = np.min([np.abs(values[rows] - end) for end in rule.ends.values()], axis=0)
     nearest = rows[np.argsort(distances, kind="stable")[:NUM_EXAMPLES]]
     return [
         Example(sample.table["id"][row].as_py(), float(values[row]), _excerpt(sample.table["text"][row].as_py()))

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from pipeline.analysis.columns import Numbers
 from pipeline.analysis.estimates import wilson
-
-Numbers = npt.NDArray[np.float64]
-End = Literal["min", "max"]
+from stages.decisions import End
 
 DIGITS = 3
 """Significant digits of a bound."""

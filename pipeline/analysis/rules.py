@@ -7,7 +7,7 @@ column's own type, null and NaN drop nothing, overrides by language stand in for
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,25 +64,24 @@ def _rule_sql(stage: Stage, signal: str, has_language: bool) -> str | None:
     """None for a rule that can drop nothing."""
     column = f"{stage.name}.{signal}"
     type_ = stage.signals()[signal].type
-    sql = decision_sql(stage.decisions()[signal], column, type_)
-    for label, cases in overrides_of(stage, signal, has_language):
-        whens = " ".join(
-            f"WHEN {literal(value)} THEN {decision_sql(rule, column, type_) or 'FALSE'}"
-            for value, rule in cases.items()
-        )
-        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'FALSE'} END)"
-    return sql
+    return _by_label(stage, signal, has_language, lambda decision: decision_sql(decision, column, type_), "FALSE")
 
 
-def overrides_of(stage: Stage, signal: str, has_language: bool) -> list[tuple[str, Mapping[str, Decision]]]:
-    """Columns of labels, each with the decisions on a signal that stand in for the stage's own one where the label is
-    theirs; of two columns the later one counts."""
+def _by_label(
+    stage: Stage, signal: str, has_language: bool, sql_of: Callable[[Decision], str | None], nothing: str
+) -> str | None:
+    """SQL of the decision that counts for a document: the stage's own, or one that stands in for it where a label of
+    the document says so; of two columns of labels the later one counts. None if no decision has any."""
     columns: list[tuple[str, Mapping[str, Mapping[str, Decision]]]] = []
     if has_language:
         columns.append((LANGUAGE, stage.by_language))
     columns += [(f"{stage.name}.{label}", getattr(stage, field)) for field, label in stage.own_overrides.items()]
-    found = [(label, {value: rules[signal] for value, rules in by.items() if signal in rules}) for label, by in columns]
-    return [(label, cases) for label, cases in found if cases]
+    sql = sql_of(stage.decisions()[signal])
+    for label, by_label in columns:
+        cases = {value: rules[signal] for value, rules in by_label.items() if signal in rules}
+        whens = " ".join(f"WHEN {literal(value)} THEN {sql_of(rule) or nothing}" for value, rule in cases.items())
+        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or nothing} END)" if cases else sql
+    return sql
 
 
 def decision_sql(decision: Decision, column: str, type_: pa.DataType) -> str | None:
@@ -93,9 +92,8 @@ def decision_sql(decision: Decision, column: str, type_: pa.DataType) -> str | N
     if isinstance(decision, Bounds):
         kind = "FLOAT" if pa.types.is_float32(type_) else "DOUBLE"
         ends = [
-            f"{name} {sign} CAST({_number(end, kind)} AS {kind})"
-            for sign, end in (("<", decision.min), (">", decision.max))
-            if end is not None
+            f"{name} {'<' if end == 'min' else '>'} CAST({_number(value, kind)} AS {kind})"
+            for end, value in decision.ends.items()
         ]
         is_number = f"NOT isnan({name}) AND " if pa.types.is_floating(type_) else ""
         return f"coalesce({is_number}({' OR '.join(ends)}), FALSE)"
@@ -115,18 +113,13 @@ def _number(end: float, kind: str) -> str:
 def distance_sql(rule: Rule, has_language: bool) -> str | None:
     """How far a signal lies from the nearer end of the bound that counts for the document, over the end's size; None
     if no end is set."""
-    sql = _to_nearer_end(rule.name, rule.decision)
-    for label, cases in overrides_of(rule.stage, rule.signal, has_language):
-        whens = " ".join(
-            f"WHEN {literal(value)} THEN {_to_nearer_end(rule.name, decision) or 'NULL'}"
-            for value, decision in cases.items()
-        )
-        sql = f"(CASE {quoted(label)} {whens} ELSE {sql or 'NULL'} END)"
-    return sql
+    return _by_label(
+        rule.stage, rule.signal, has_language, lambda decision: _to_nearer_end(rule.name, decision), "NULL"
+    )
 
 
 def _to_nearer_end(column: str, decision: Decision) -> str | None:
     if not isinstance(decision, Bounds) or decision.is_open:
         return None
-    ends = [float(end) for end in (decision.min, decision.max) if end is not None]
+    ends = [float(end) for end in decision.ends.values()]
     return f"least({', '.join(f'abs({quoted(column)} - {end!r}) / {max(abs(end), 1e-9)!r}' for end in ends)})"

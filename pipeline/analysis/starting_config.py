@@ -17,7 +17,7 @@ from pipeline.analysis.calibrate import Calibration, calibrate_table
 from pipeline.analysis.columns import numbers
 from pipeline.analysis.config_text import Path, config_content, config_text
 from pipeline.analysis.profile import Profile, RuleShare, stop_words, verdicts
-from pipeline.analysis.quantiles import End, beyond, rounded
+from pipeline.analysis.quantiles import beyond, rounded
 from pipeline.config import Config, load_config
 from stages.contract import Bounds, Stage
 from stages.errors import ConfigError
@@ -143,9 +143,8 @@ def _at_tail(profile: Profile, stage: Stage, name: str, rule: Bounds) -> dict[st
     """The ends of a bound that cut off more than `TAIL` of the documents, moved to where they do not."""
     values = numbers(profile.signals[f"{stage.name}.{name}"])
     found: dict[str, float] = {}
-    ends: tuple[tuple[End, float | None], ...] = (("min", rule.min), ("max", rule.max))
-    for end, limit in ends:
-        if limit is not None and beyond(values, limit, end) > TAIL * profile.documents:
+    for end, limit in rule.ends.items():
+        if beyond(values, limit, end) > TAIL * profile.documents:
             at = np.quantile(values, TAIL if end == "min" else 1 - TAIL, method="inverted_cdf")
             moved = rounded(float(at), values, end)
             found[end] = int(moved) if moved.is_integer() else moved

@@ -150,23 +150,20 @@ class WhatIf:
         known: list[Estimate] = [Estimate.counted(counted)]
         unknown: list[Estimate] = []
         for old in dict.fromkeys(cell.old for cell in cells if _is_released(cell)):
-            if self._has_later(old // STEP, number):
+            if self._may_drop(old // STEP, number, rerun=True):
                 part, is_known = self._share(old, number, cells, sampled), any(cell.old == old for cell in sampled)
             else:
                 released = [cell for cell in cells if _is_released(cell) and cell.old == old]
                 part, is_known = Estimate.counted(sum(cell.size(self.weight) for cell in released)), True
-            if self._meets_barrier(old // STEP, number):
+            if self._may_drop(old // STEP, number, rerun=False):
                 part, is_known = Estimate(part.value, 0.0, part.high, False), False
             (known if is_known else unknown).append(part)
         return total(known, unknown)
 
-    def _meets_barrier(self, after: int, to: int) -> bool:
-        """Whether a stage that is not asked again may drop what a stage let pass."""
-        return any(rule.drops and not is_rerun(rule.stage) and after < rule.stage_number <= to for rule in self._rules)
-
-    def _has_later(self, after: int, to: int) -> bool:
-        """Whether a stage that can be asked again may drop what a stage let pass."""
-        return any(rule.drops and is_rerun(rule.stage) and after < rule.stage_number <= to for rule in self._rules)
+    def _may_drop(self, after: int, to: int, *, rerun: bool) -> bool:
+        """Whether a later stage, one that can be asked again or one that cannot, may drop what a stage let pass."""
+        later = [rule for rule in self._rules if rule.drops and after < rule.stage_number <= to]
+        return any(is_rerun(rule.stage) is rerun for rule in later)
 
     @cached_property
     def _rules(self) -> list[Rule]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.analysis.compare import ABSENT, compare
 from pipeline.inspector.page import Asked, Inspected, View
-from pipeline.report.compare import DRAWN, DRAWN_IF_NONE, pictures
+from pipeline.report.compare import pictures
 from stages.errors import ConfigError
 
 
@@ -37,14 +37,7 @@ def view(inspected: Inspected, asked: Asked) -> View:
         "documents": _table(flows),
         "drift": _table([asdict(row) | {"level": row.level} for row in found.drift]),
     }
-    moved = [one for one in found.drift if one.level != "none"]
-    context = {
-        "found": found,
-        "rules": [rule for rule in found.rules if rule.a != rule.b],
-        "moved": moved,
-        "num_signals": len({one.signal for one in found.drift}),
-        "pictures": pictures(inspected.run, inspected.other, moved[:DRAWN] or found.drift[:DRAWN_IF_NONE]),
-    }
+    context = {"found": found, "pictures": pictures(found, inspected.run, inspected.other)}
     return View("compare.html", "Compare", context, tables)
 
 

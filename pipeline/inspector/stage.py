@@ -11,13 +11,15 @@ from pipeline.analysis.histograms import histogram_of
 from pipeline.analysis.languages import is_of, languages_of
 from pipeline.analysis.rules import Rule, rules_of
 from pipeline.analysis.whatif import WhatIf, what_if
-from pipeline.config import LANGUAGE, Config, dump_config, load_config
+from pipeline.catalogue import bounds_of
+from pipeline.config import LANGUAGE, Config
 from pipeline.histograms import dense, edges, is_numeric
 from pipeline.inspector.changes import changes_of, query_of
 from pipeline.inspector.page import Asked, Inspected, View
-from pipeline.inspector.pictures import HEIGHT, WIDTH, axis_of, bars_of
+from pipeline.inspector.pictures import HEIGHT, bars_of
+from pipeline.report.axes import WIDTH, axis_of
 from pipeline.stats import UNKNOWN
-from stages.contract import Bounds, Stage
+from stages.contract import Stage
 
 IDS = ("_of", "_in")
 """Endings of signals that name other documents: nothing to count."""
@@ -82,14 +84,6 @@ def _recorded(inspected: Inspected, stage: Stage, name: str) -> dict[str, int]:
     return found
 
 
-def bounds_of(stage: Stage, signal: str, language: str | None) -> dict[str, float]:
-    """The ends of a signal's bounds that are set: `min`, `max`."""
-    rule = stage.decisions(language)[signal]
-    assert isinstance(rule, Bounds)
-    ends = {"min": rule.min, "max": rule.max}
-    return {end: float(value) for end, value in ends.items() if value is not None}
-
-
 def _one(
     inspected: Inspected,
     asked: Asked,
@@ -102,7 +96,8 @@ def _one(
     """The chosen signal: a histogram to move bounds in, and what comes of it."""
     config = inspected.run.config
     language = asked.optional("language", context["languages"]) if stage_knows_language(config, stage) else None
-    after = load_config(dump_config(config), overrides=changes) if changes else config
+    outcome = what_if(inspected.run, changes, inspected.tables) if changes else None
+    after = outcome.after if outcome else config
     changed = next(found for found in after.stages if found.name == stage.name)
     name = f"{stage.name}.{signal}"
     limits = edges(stage, signal)
@@ -136,15 +131,13 @@ def _one(
         ],
         "whole": bool(pa.types.is_integer(stage.signals()[signal].type)),
         "measured": int(counts.sum()),
-        "outcome": None,
+        "outcome": outcome,
     }
     context["now"], context["then"] = violations(inspected, [config, after], name, language)
     tables["histogram"] = pa.table(
         {"from": [None, *limits.tolist()], "below": [*limits.tolist(), None], "documents": counts}
     ).filter(pa.array(np.asarray(counts) > 0))
-    if changes:
-        outcome = what_if(inspected.run, changes, inspected.tables)
-        context["outcome"] = outcome
+    if outcome:
         tables["languages"] = group_table(outcome, "language")
 
 

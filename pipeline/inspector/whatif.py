@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.analysis.whatif import WEIGHTS, WhatIf, what_if
-from pipeline.config import Config, dump_config, load_config
+from pipeline.config import Config
 from pipeline.inspector.changes import changes_of, query_of, value_at
 from pipeline.inspector.page import Asked, Inspected, View
 from pipeline.inspector.stage import group_table
@@ -19,18 +19,17 @@ def view(inspected: Inspected, asked: Asked) -> View:
     config = inspected.run.config
     changes = changes_of(asked, config)
     weight = asked.choice("weight", WEIGHTS)
-    after = load_config(dump_config(config), overrides=changes) if changes else config
+    outcome = what_if(inspected.run, changes, inspected.tables, weight) if changes else None
+    after = outcome.after if outcome else config
     context: dict[str, Any] = {
         "weight": weight,
         "changes": changes,
         "change_query": query_of(changes),
         "forms": [_form(config, old, new, changes) for old, new in zip(config.stages, after.stages, strict=True)],
-        "outcome": None,
+        "outcome": outcome,
     }
     tables: dict[str, pa.Table] = {}
-    if changes:
-        outcome = what_if(inspected.run, changes, inspected.tables, weight)
-        context["outcome"] = outcome
+    if outcome:
         tables = {"funnel": funnel_table(outcome)}
         tables |= {f"{kind}s": group_table(outcome, kind) for kind in ("language", "source") if _has(outcome, kind)}
     return View("whatif.html", "What if", context, tables)
@@ -57,7 +56,7 @@ def funnel_table(outcome: WhatIf) -> pa.Table:
 
 def _form(config: Config, old: Stage, new: Stage, changes: list[str]) -> dict[str, Any]:
     """The fields of a stage that may be tried: one number for each end of a bound, labels and flags as written."""
-    fields = [_field(old, name, "action", old.action, new.action, "") for name in ("action",)]
+    fields = [_field(old, "action", "action", old.action, new.action, "")]
     for name, rule in new.decisions().items():
         was = old.decisions()[name]
         if isinstance(rule, Bounds) and isinstance(was, Bounds):

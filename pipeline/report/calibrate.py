@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline.analysis.calibrate import Calibration, Match
+from pipeline.analysis.columns import finite
 from pipeline.analysis.estimates import wilson
+from pipeline.catalogue import definition
 from pipeline.report.distributions import Distributions, Drawn, distributions
 from pipeline.report.page import whole_page
-from stages.contract import Stage
 
 LANGUAGES_DRAWN = 20
 """Languages whose distributions are drawn, the largest; a page of forty signals then has about 2 MB."""
@@ -109,17 +109,18 @@ def _warnings(matches: Sequence[Match]) -> dict[str, dict[str, list[str]]]:
 
 
 def _signal(found: Calibration, name: str, pairs: Sequence[Pair], languages: Sequence[str]) -> Signal:
-    stage, field = stage_of(found.config.stages, name)
+    stage_name, field = name.rsplit(".", 1)
+    stage = next(stage for stage in found.config.stages if stage.name == stage_name)
     mine = {label: [p for p in pairs if p.match.signal == name and p.match.language == label] for label in languages}
     reference: dict[str, float] = {pair.match.end: pair.match.reference for pair in pairs if pair.match.signal == name}
-    finite = {label: values[np.isfinite(values)] for (label, own), values in found.values.items() if own == name}
-    rows = [Drawn(found.reference, finite[found.reference], reference)]
+    values_of = {label: finite(values) for (label, own), values in found.values.items() if own == name}
+    rows = [Drawn(found.reference, values_of[found.reference], reference)]
     for label, own in mine.items():
         matches = [pair.match for pair in own]
         rows.append(
             Drawn(
                 label,
-                finite[label],
+                values_of[label],
                 {match.end: match.after for match in matches if match.after is not None},
                 {match.end: match.before for match in matches if match.is_change and match.before is not None},
                 {
@@ -137,14 +138,3 @@ def _signal(found: Calibration, name: str, pairs: Sequence[Pair], languages: Seq
         distributions(rows, whole=pa.types.is_integer(signal.type)),
         list(mine.values()),
     )
-
-
-def stage_of(stages: Sequence[Stage], signal: str) -> tuple[Stage, str]:
-    """The stage of `gopher.word_count` among some, and the name of its field."""
-    name, field = signal.rsplit(".", 1)
-    return next(stage for stage in stages if stage.name == name), field
-
-
-def definition(stage: Stage, field: str) -> str:
-    """What a signal is, in a sentence or two."""
-    return " ".join((type(stage).model_fields[field].description or "").split("\n\n")[0].split())

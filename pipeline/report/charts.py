@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.inspector.pictures import WIDTH, Axis, axis_of, drawn
+from pipeline.report.axes import WIDTH, Axis, axis_of, drawn
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]

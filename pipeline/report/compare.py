@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.analysis.columns import read_sample
+from pipeline.analysis.columns import counted, finite, numbers, read_sample
 from pipeline.analysis.compare import ABSENT, Comparison
 from pipeline.analysis.drift import Drift
 from pipeline.config import LANGUAGE, Config
 from pipeline.histograms import is_numeric
-from pipeline.report.distributions import Distributions, Drawn, Numbers, distributions
+from pipeline.report.distributions import Distributions, Drawn, distributions
 from pipeline.report.page import value, whole_page
 from pipeline.runs import Run
 from stages.contract import Bounds
@@ -55,7 +54,6 @@ class Picture:
 
 def render(found: Comparison, a: Run, b: Run) -> str:
     """The page as HTML."""
-    moved = [one for one in found.drift if one.level != "none"]
     return whole_page(
         "compare",
         f"{found.run_a} and {found.run_b}",
@@ -63,10 +61,7 @@ def render(found: Comparison, a: Run, b: Run) -> str:
         found=found,
         kept_of={"a": a.stats["output"]["documents"], "b": b.stats["output"]["documents"]},
         config=[(change, _said(change.a), _said(change.b)) for change in found.config],
-        rules=[rule for rule in found.rules if rule.a != rule.b],
-        moved=moved,
-        num_signals=len({one.signal for one in found.drift}),
-        pictures=pictures(a, b, moved[:DRAWN] or found.drift[:DRAWN_IF_NONE]),
+        pictures=pictures(found, a, b),
         rows=ROWS,
     )
 
@@ -77,8 +72,9 @@ def _said(setting: object) -> str:
     return "–" if setting is None else str(setting)
 
 
-def pictures(a: Run, b: Run, drifts: Sequence[Drift]) -> list[Picture]:
-    """A picture of each signal, from the same documents as the comparison."""
+def pictures(found: Comparison, a: Run, b: Run) -> list[Picture]:
+    """Pictures of the signals that drifted most, from the same documents as the comparison."""
+    drifts = found.drifted[:DRAWN] or found.drift[:DRAWN_IF_NONE]
     columns = list(dict.fromkeys(one.signal for one in drifts))
     if not columns:
         return []
@@ -98,23 +94,17 @@ def _picture(one: Drift, configs: Sequence[Config], samples: Sequence[pa.Table])
         labels = _labels(columns)
         return Picture(one, None, labels[:LABELS_SHOWN], max(len(labels) - LABELS_SHOWN, 0))
     rows = [
-        Drawn(name, _numbers(column), _bounds(config, one))
+        Drawn(name, finite(numbers(column)), _bounds(config, one))
         for name, column, config in zip("AB", columns, configs, strict=True)
     ]
     return Picture(one, distributions(rows, whole=pa.types.is_integer(type_)), (), 0)
-
-
-def _numbers(column: pa.ChunkedArray) -> Numbers:
-    values: Numbers = column.to_numpy().astype(np.float64)
-    return values[np.isfinite(values)]
 
 
 def _labels(columns: Sequence[pa.ChunkedArray]) -> list[Label]:
     """Those that differ most first."""
     shares: list[dict[str, float]] = []
     for column in columns:
-        counted = pc.value_counts(column).to_pylist()
-        shares.append({value(row["values"]): row["counts"] / len(column) for row in counted})
+        shares.append({value(label): count / len(column) for label, count in counted(column).items()})
     found = [Label(label, *(side.get(label, 0.0) for side in shares)) for label in {**shares[0], **shares[1]}]
     return sorted(found, key=lambda label: (-abs(label.a - label.b), label.label))
 
@@ -124,6 +114,4 @@ def _bounds(config: Config, one: Drift) -> dict[str, float]:
     name, field = one.signal.rsplit(".", 1)
     stage = next((stage for stage in config.stages if stage.name == name), None)
     rule = stage.decisions(one.language).get(field) if stage else None
-    if not isinstance(rule, Bounds):
-        return {}
-    return {end: float(bound) for end, bound in (("min", rule.min), ("max", rule.max)) if bound is not None}
+    return {end: float(bound) for end, bound in rule.ends.items()} if isinstance(rule, Bounds) else {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import yaml
 
@@ -13,9 +12,10 @@ from pipeline.analysis.alerts import Alert, alerts
 from pipeline.analysis.estimates import Estimate
 from pipeline.analysis.funnel import Group, Step, count_tokens, funnel, groups
 from pipeline.analysis.reasons import Overlap, Reason, overlap, reasons
-from pipeline.analysis.rules import rules_of
+from pipeline.analysis.rules import is_rerun, rules_of
 from pipeline.analysis.tables import Tables
 from pipeline.analysis.times import StageTime, Task, stage_times, task_times
+from pipeline.numbers import duration, short
 from pipeline.runs import Run
 from pipeline.stats import MANY, UNKNOWN, Stats, dropped, dropped_as_read
 
@@ -167,8 +167,6 @@ def _verdict(run: Run, stats: Stats, steps: Sequence[Step], heat: Heat | None) -
     known = run.description
     facts = [("State", run.state), ("Began", known["started"].replace("T", " ").replace("Z", " UTC"))]
     if stats.get("wall_seconds"):
-        from pipeline.numbers import duration, short
-
         seconds = stats["wall_seconds"]
         facts.append(("Took", duration(seconds)))
         facts.append(("Speed", f"{short(stats['input']['bytes'] / seconds, 'B')}/s"))
@@ -194,17 +192,11 @@ def _rules(run: Run, stats: Stats, by_weight: Mapping[str, Sequence[Reason]]) ->
             dict(zip(("documents", "bytes"), here.get(name, (0, 0)), strict=True)),
             {weight: reason.alone for weight, reason in mine.items()},
             {weight: reason.only for weight, reason in mine.items()},
-            name not in asked or _is_rerun(asked[name]),
+            name not in asked or is_rerun(asked[name].stage),
         )
         if rule.here["documents"] or (mine and mine["documents"].alone.value):
             found.append(rule)
     return sorted(found, key=lambda rule: (-rule.here["documents"], rule.name))
-
-
-def _is_rerun(rule: Any) -> bool:
-    from pipeline.analysis.rules import is_rerun
-
-    return is_rerun(rule.stage)
 
 
 def _heat(found: Overlap) -> Heat:

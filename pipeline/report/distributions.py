@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from pipeline.inspector.pictures import WIDTH, Axis
+from pipeline.analysis.columns import Numbers
+from pipeline.report.axes import WIDTH, Axis
 from pipeline.report.charts import SPAN, Mark, few
 from pipeline.report.page import value
-
-Numbers = npt.NDArray[np.float64]
 
 STEPS = 72
 TAIL = 0.005

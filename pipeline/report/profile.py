@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.analysis.columns import finite, numbers
 from pipeline.analysis.profile import Profile
 from pipeline.analysis.quantiles import beyond
 from pipeline.analysis.starting_config import starting_config
+from pipeline.catalogue import bounds_of, definition
 from pipeline.config import LANGUAGE
 from pipeline.histograms import is_numeric
-from pipeline.report.calibrate import definition
-from pipeline.report.distributions import Distributions, Drawn, Numbers, distributions
+from pipeline.report.distributions import Distributions, Drawn, distributions
 from pipeline.report.page import whole_page
-from stages.contract import Bounds, Stage
+from stages.contract import Stage
 
 LANGUAGES_DRAWN, LANGUAGES_LISTED = 5, 12
 LEAST_DRAWN = 20
@@ -81,9 +81,10 @@ def _signals(found: Profile, stage: Stage) -> list[Signal]:
         column = found.signals[f"{stage.name}.{name}"]
         if not is_numeric(signal.type) or column.null_count == len(column):
             continue
-        samples = [Drawn("all", _numbers(column), _bounds(stage, name, None))]
+        samples = [Drawn("all", finite(numbers(column)), bounds_of(stage, name, None))]
         samples += [
-            Drawn(label, _numbers(column.filter(of)), _bounds(stage, name, label)) for label, of in rows.items()
+            Drawn(label, finite(numbers(column.filter(of))), bounds_of(stage, name, label))
+            for label, of in rows.items()
         ]
         drawn.append(
             Signal(
@@ -95,17 +96,6 @@ def _signals(found: Profile, stage: Stage) -> list[Signal]:
             )
         )
     return drawn
-
-
-def _numbers(column: pa.ChunkedArray) -> Numbers:
-    values: Numbers = column.drop_null().to_numpy().astype(np.float64)
-    return values[np.isfinite(values)]
-
-
-def _bounds(stage: Stage, name: str, language: str | None) -> dict[str, float]:
-    rule = stage.decisions(language)[name]
-    assert isinstance(rule, Bounds)
-    return {end: float(bound) for end, bound in (("min", rule.min), ("max", rule.max)) if bound is not None}
 
 
 def _cuts(sample: Drawn) -> list[Cut]:

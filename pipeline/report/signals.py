@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.analysis.safe_text import redact
+from pipeline.catalogue import definition
 from pipeline.histograms import Counts, Floats, dense, edges, is_numeric, quantile
 from pipeline.report.charts import Histogram, histogram
 from pipeline.report.page import value
@@ -106,14 +107,13 @@ def _picture(stage: Stage, name: str, sparse: Mapping[str, int], counts: Mapping
     assert isinstance(rule, Bounds)
     type_, unit = stage.signals()[name].type, stage.signals()[name].unit
     whole = pa.types.is_integer(type_)
-    ends = (("min", rule.min), ("max", rule.max))
-    bounds = {end: _typed(type_, float(bound)) for end, bound in ends if bound is not None}
+    bounds: dict[str, float] = {end: _typed(type_, float(bound)) for end, bound in rule.ends.items()}
     chart = histogram(limits, numbers, bounds, whole=whole)
     lows = np.concatenate([[-np.inf], limits])
     return Picture(
         name,
         unit,
-        (type(stage).model_fields[name].description or "").split("\n\n")[0].replace("\n", " "),
+        definition(stage, name),
         chart,
         histogram(limits, numbers, bounds, whole=whole, linear=True) if chart.logarithmic else None,
         [_told(quantile(limits, numbers, q), whole, unit) for q in QUANTILES],
@@ -175,6 +175,7 @@ def _labels(stage: Stage, counts: Mapping[str, Any], redacted: bool) -> list[Lab
         ranked = sorted(told.items(), key=lambda item: (-item[1], item[0]))
         hide = redacted and name not in PUBLIC and not pa.types.is_boolean(stage.signals()[name].type)
         shown = [(redact(label) if hide else label, number) for label, number in ranked[:LABELS_SHOWN]]
-        definition = (type(stage).model_fields[name].description or "").split("\n\n")[0].replace("\n", " ")
-        found.append(Labels(name, definition, shown, sum(told.values()), max(len(ranked) - LABELS_SHOWN, 0)))
+        found.append(
+            Labels(name, definition(stage, name), shown, sum(told.values()), max(len(ranked) - LABELS_SHOWN, 0))
+        )
     return found
